@@ -1,0 +1,91 @@
+// Package cluster is the Kubernetes cluster as Swell knows it: who it is, how it is reached, when it was last seen.
+package cluster
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/swell-sh/swell/shared/problem"
+)
+
+// Status is what the last look at the cluster's API showed.
+type Status string
+
+// A cluster answers, or its state is not known; Swell never guesses.
+const (
+	Running Status = "RUNNING"
+	Unknown Status = "UNKNOWN"
+)
+
+// Cluster is a Kubernetes cluster that was imported.
+type Cluster struct {
+	Org  string
+	ID   string
+	Name string // unique in the org; overrides are keyed by it
+
+	Cloud        string
+	Distribution string
+	Location     string
+	Labels       map[string]string
+
+	UID     string // of the kube-system namespace: the cluster's identity
+	Version string // of the API server, such as v1.36.3
+	Nodes   int
+
+	Access Access
+	Runner string // who runs Helm: only RunnerLambda for now
+
+	Status        Status
+	StatusMessage string
+	StatusSince   time.Time // since when Status holds
+	CheckedAt     time.Time // the last look that reached it
+	NextCheckAt   time.Time // when reconcile is due
+
+	GroupID   string // the group it is a member of, or empty; kept in its own item
+	CreatedAt time.Time
+	CreatedBy string
+}
+
+// Access says how a cluster's API is reached; the credential itself is in Secrets Manager.
+type Access struct {
+	Mode          string // only AccessPublic for now
+	Endpoint      string // URL of the API server
+	CredentialRef string // name of the secret
+}
+
+// The ways of access and the runners there are.
+const (
+	AccessPublic = "public"
+	RunnerLambda = "lambda"
+)
+
+var (
+	nameRule  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	labelRule = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_./]{0,126}[A-Za-z0-9])?$`)
+)
+
+// Validate finds what a user got wrong in what describes the cluster.
+func (c Cluster) Validate() error {
+	if !nameRule.MatchString(c.Name) {
+		return problem.Invalid("cluster-name-invalid", "cluster name %q is not a DNS-1123 label", c.Name).At("name").
+			Try("use at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit")
+	}
+	for field, value := range map[string]string{"cloud": c.Cloud, "distribution": c.Distribution, "location": c.Location} {
+		if len(value) > 63 {
+			return problem.Invalid("field-too-long", "%s has %d characters", field, len(value)).At(field).Try("use at most 63")
+		}
+	}
+	if len(c.Labels) > 50 {
+		return problem.Invalid("too-many-labels", "%d labels are given", len(c.Labels)).At("labels").Try("use at most 50")
+	}
+	for key, value := range c.Labels {
+		if !labelRule.MatchString(key) || (value != "" && !labelRule.MatchString(value)) {
+			return problem.Invalid("label-invalid", "label %q is not a valid label", key).At("labels." + key).
+				Try("use letters, digits, '-', '_', '.' and '/', at most 128 characters")
+		}
+	}
+	return nil
+}
+
+// SecretName is where the cluster's credential is kept.
+func SecretName(org, id string) string { return "swell/" + org + "/cluster/" + id }

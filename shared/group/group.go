@@ -1,0 +1,64 @@
+// Package group is the named set of clusters that deployments target.
+package group
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/swell-sh/swell/shared/problem"
+)
+
+// MaxMembers bounds a group: one batch of a roll-out, and what fits a state's payload.
+const MaxMembers = 500
+
+// Group is a named set of clusters. A cluster is a member of at most one.
+type Group struct {
+	Org       string
+	ID        string
+	Name      string
+	Members   []string // cluster ids, sorted
+	Version   int64    // rises with every accepted change
+	CreatedAt time.Time
+	CreatedBy string
+}
+
+var nameRule = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+
+// Validate finds what a user got wrong in a group.
+func (g Group) Validate() error {
+	if !nameRule.MatchString(g.Name) {
+		return problem.Invalid("group-name-invalid", "cluster group name %q is not valid", g.Name).At("name").
+			Try("use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit")
+	}
+	if len(g.Members) > MaxMembers {
+		return problem.Invalid("too-many-members", "%d members are given", len(g.Members)).At("members").Try("use at most %d", MaxMembers)
+	}
+	seen := map[string]bool{}
+	for _, m := range g.Members {
+		if seen[m] {
+			return problem.Invalid("member-twice", "cluster %q is named twice", m).At("members").Try("name each cluster once")
+		}
+		seen[m] = true
+	}
+	return nil
+}
+
+// Change says who joins and who leaves when a group's members become want.
+func (g Group) Change(want []string) (join, leave []string) {
+	has, wanted := map[string]bool{}, map[string]bool{}
+	for _, m := range g.Members {
+		has[m] = true
+	}
+	for _, m := range want {
+		wanted[m] = true
+		if !has[m] {
+			join = append(join, m)
+		}
+	}
+	for _, m := range g.Members {
+		if !wanted[m] {
+			leave = append(leave, m)
+		}
+	}
+	return join, leave
+}

@@ -1,0 +1,91 @@
+package release
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Action is what a run does to one release: one of Helm's verbs, or nothing.
+type Action string
+
+// The actions. Recover marks a pending record as failed and upgrades; it never uninstalls.
+const (
+	None      Action = "none"
+	Install   Action = "install"
+	Upgrade   Action = "upgrade"
+	Recover   Action = "recover"
+	Uninstall Action = "uninstall"
+	Refuse    Action = "refuse"
+)
+
+// ForeignPendingGrace is how long a pending record that is not ours is left alone: somebody's helm may be at work.
+const ForeignPendingGrace = 15 * time.Minute
+
+// Seen is the newest record of a release on its cluster, as Decide needs it.
+type Seen struct {
+	Absent        bool
+	Revision      int
+	Status        string
+	OwnerLabel    string
+	InputHash     string
+	LabelRevision int
+	ModifiedAt    time.Time
+}
+
+// Want is what a run wants of a release.
+type Want struct {
+	Owner     Owner
+	InputHash string
+	Absent    bool
+}
+
+// Decision is an action and, for Refuse, why.
+type Decision struct {
+	Action Action
+	Code   string
+	Reason string
+}
+
+// Decide says which action brings a cluster from what was seen to what is wanted. The caller holds the lease, so a pending record that
+// is ours belongs to a writer that is gone. Nothing else decides.
+func Decide(seen Seen, want Want, now time.Time) Decision {
+	if seen.Absent || seen.Status == "uninstalled" {
+		if want.Absent {
+			return Decision{Action: None}
+		}
+		return Decision{Action: Install}
+	}
+	ours := seen.OwnerLabel == OwnerLabel(want.Owner)
+	pending := strings.HasPrefix(seen.Status, "pending-") || seen.Status == "uninstalling"
+	switch {
+	case !ours && want.Absent:
+		return Decision{Action: Refuse, Code: "release-foreign",
+			Reason: "the release on the cluster was not made by this deployment and stays: " + describe(seen)}
+	case !ours && pending && now.Sub(seen.ModifiedAt) < ForeignPendingGrace:
+		return Decision{Action: Refuse, Code: "release-foreign-pending",
+			Reason: "somebody else's Helm operation on this release began less than 15 minutes ago: " + describe(seen)}
+	case !ours:
+		return Decision{Action: Refuse, Code: "release-foreign",
+			Reason: "a release of that name exists on the cluster and was not made by this deployment: " + describe(seen)}
+	case pending && handWritten(seen) && now.Sub(seen.ModifiedAt) < ForeignPendingGrace:
+		return Decision{Action: Refuse, Code: "release-foreign-pending",
+			Reason: "somebody else's Helm operation on this release began less than 15 minutes ago: " + describe(seen)}
+	case want.Absent:
+		return Decision{Action: Uninstall}
+	case pending:
+		return Decision{Action: Recover}
+	case seen.Status == "deployed" && seen.InputHash == want.InputHash && !handWritten(seen):
+		return Decision{Action: None}
+	default:
+		return Decision{Action: Upgrade}
+	}
+}
+
+// handWritten: the labels were inherited by a revision that Swell did not write.
+func handWritten(s Seen) bool { return s.LabelRevision != s.Revision }
+
+func describe(s Seen) string { return fmt.Sprintf("revision %d, %s", s.Revision, s.Status) }
+
+// OwnerLabel is how an owner stands on Helm's record.
+func OwnerLabel(o Owner) string { return o.Kind + "-" + o.ID }

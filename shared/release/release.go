@@ -1,0 +1,157 @@
+// Package release is what Helm calls so on one cluster, as Swell wants it and as Swell saw it.
+package release
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Key names a release within an org. Its item is created once, conditionally: that claims the name.
+type Key struct {
+	Org       string
+	ClusterID string
+	Namespace string
+	Name      string
+}
+
+// Owner is who may move a release: a deployment for now.
+type Owner struct{ Kind, ID string }
+
+// OwnedByDeployment is the owner that a deployment is.
+func OwnedByDeployment(id string) Owner { return Owner{Kind: "deployment", ID: id} }
+
+// Health says whether the release's workloads run. Helm's "deployed" says only that they were accepted.
+type Health string
+
+// The healths there are.
+const (
+	Progressing   Health = "PROGRESSING"
+	Healthy       Health = "HEALTHY"
+	Unhealthy     Health = "UNHEALTHY"
+	HealthUnknown Health = "UNKNOWN"
+)
+
+// Release is the canonical item of one release. Only runs move Desired; only a look at the cluster moves Observed.
+type Release struct {
+	Key
+	Owner         Owner
+	Desired       *Desired  // nil: no run reached the target yet
+	Observed      *Observed // nil: never looked at
+	Health        Health
+	HealthMessage string
+	HealthAt      time.Time
+	ActiveRun     string // the run whose batch has it; reconcile keeps away
+	Lease         Lease
+	Fence         int64 // rises with every lease, never falls
+}
+
+// Lease is the right to write the release on its cluster, until it expires.
+type Lease struct {
+	Holder    string
+	ExpiresAt time.Time
+}
+
+// Desired is the plan entry the release should have.
+type Desired struct {
+	Seq          int64 // of the run that set it
+	Generation   int
+	RunID        string
+	PlanHash     string
+	InputHash    string
+	ChartName    string
+	ChartVersion string
+	Absent       bool // it should not be there at all
+	SetAt        time.Time
+}
+
+// Observed is what the cluster showed. Absent: no record of that name.
+type Observed struct {
+	Absent        bool
+	Revision      int
+	Status        string // Helm's own word, lower case
+	ChartName     string
+	ChartVersion  string
+	OwnerLabel    string // of the record; a record without ours is foreign
+	InputHash     string
+	LabelRevision int    // the revision that the label was written for; another means somebody wrote a newer one by hand
+	ValuesDigest  string // of the record's values
+	Differs       []string
+	At            time.Time
+}
+
+// PlanEntry is the immutable decision for one release of one run.
+type PlanEntry struct {
+	PlanHash     string
+	ClusterID    string
+	ClusterName  string
+	Key          Key
+	Action       Action // foreseen; the verb is decided again at the cluster
+	Absent       bool   // the release should be gone; chart and values are empty then
+	InputHash    string
+	ChartName    string
+	ChartVersion string
+	ChartDigest  string
+	ValuesRef    string // key in the bucket of the merged values
+	ValuesDigest string
+	CRDs         bool // the chart brings CRDs
+	SeenRevision int  // precondition seen, 0 if none
+	Generation   int
+	Timeout      int // seconds to become ready
+}
+
+// Input is all that decides what a release should be. Applying it does not change it.
+type Input struct {
+	ChartDigest  string `json:"chart"`
+	ValuesDigest string `json:"values"`
+	Name         string `json:"name"`
+	Namespace    string `json:"namespace"`
+}
+
+// Hash is the inputHash: it fits a label's 63 characters.
+func (in Input) Hash() string { return Digest(in) }
+
+// Digest is the base32 SHA-256 of v's JSON: 52 characters, lower case, fit for a label, a key and a path.
+func Digest(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil { // only values that came from JSON get here
+		raw = fmt.Appendf(nil, "%v", v)
+	}
+	sum := sha256.Sum256(raw)
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+}
+
+// PlanHash binds one apply: the inputHashes, the preconditions seen, and the run.
+func PlanHash(run string, entries []PlanEntry) string {
+	lines := make([]string, 0, len(entries)+1)
+	for _, e := range entries {
+		lines = append(lines, fmt.Sprintf("%s %s %s %d", e.ClusterID, e.Action, e.InputHash, e.SeenRevision))
+	}
+	slices.Sort(lines)
+	return Digest(append(lines, run))
+}
+
+// The labels that Swell writes on Helm's record.
+const (
+	LabelOwner    = "swell-owner"
+	LabelInput    = "swell-input"
+	LabelRevision = "swell-revision"
+	LabelFence    = "swell-fence"
+	LabelRun      = "swell-run"
+)
+
+// InSync says whether the cluster has what is desired. The hash alone does not say so: a `helm upgrade` by hand inherits labels, but
+// not the revision they were written for.
+func InSync(d *Desired, o *Observed) bool {
+	if d == nil || o == nil {
+		return false
+	}
+	if d.Absent || o.Absent {
+		return d.Absent == o.Absent
+	}
+	return o.Status == "deployed" && o.InputHash == d.InputHash && o.LabelRevision == o.Revision
+}

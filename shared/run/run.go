@@ -1,0 +1,151 @@
+// Package run is one execution that a person, a schedule or an event started: its targets, its steps and how it ended.
+package run
+
+import "time"
+
+// Type says what a run does.
+type Type string
+
+// The types of runs.
+const (
+	Deploy Type = "deploy" // bring every target to a new generation
+	Sync   Type = "sync"   // bring every target to the current generation again; uninstall from ex-members
+	Remove Type = "remove" // uninstall everywhere, then forget the deployment
+	Leave  Type = "leave"  // uninstall from clusters that left the group
+	Check  Type = "check"  // look, change nothing
+)
+
+// Status says how far a run is.
+type Status string
+
+// A run is Pending until its execution started. Superseded: a newer generation, or a removal, took its place.
+const (
+	Pending    Status = "Pending"
+	Running    Status = "Running"
+	Succeeded  Status = "Succeeded"
+	Partial    Status = "Partial"
+	Failed     Status = "Failed"
+	Canceled   Status = "Canceled"
+	Superseded Status = "Superseded"
+)
+
+// Done says whether the status is a last one.
+func (s Status) Done() bool { return s != Pending && s != Running }
+
+// Run is the record of one execution. Its id is the execution's name.
+type Run struct {
+	Org             string
+	ID              string
+	Type            Type
+	Trigger         string // api, reconcile
+	Actor           string
+	DeploymentID    string
+	GroupID         string
+	ReleaseName     string
+	Generation      int
+	Seq             int64    // of the deployment; a higher one wins a desired pointer
+	Only            []string // cluster ids; empty: every target
+	Force           bool     // of a removal: forget targets that could not be uninstalled
+	PlanHash        string
+	Status          Status
+	CancelRequested bool
+	Code            string // why the run as a whole failed
+	Cause           string
+	CreatedAt       time.Time
+	StartedAt       time.Time
+	EndedAt         time.Time
+	Version         int64 // rises with every change of the run, its targets or steps: the ETag
+}
+
+// Machine names the state machine that executes a run of this type.
+func (t Type) Machine() string {
+	switch t {
+	case Remove, Leave:
+		return "remove-deployment"
+	case Check:
+		return "check"
+	default:
+		return "deploy"
+	}
+}
+
+// TargetStatus says how far a target of a run is.
+type TargetStatus string
+
+// A target is Waiting until a batch takes it.
+const (
+	TargetWaiting    TargetStatus = "Waiting"
+	TargetPreparing  TargetStatus = "Preparing"
+	TargetDeploying  TargetStatus = "Deploying"
+	TargetVerifying  TargetStatus = "Verifying"
+	TargetSucceeded  TargetStatus = "Succeeded"
+	TargetFailed     TargetStatus = "Failed"
+	TargetCanceled   TargetStatus = "Canceled"
+	TargetSuperseded TargetStatus = "Superseded"
+)
+
+// Done says whether the status is a last one.
+func (s TargetStatus) Done() bool {
+	switch s {
+	case TargetSucceeded, TargetFailed, TargetCanceled, TargetSuperseded:
+		return true
+	}
+	return false
+}
+
+// Target is one cluster of a run, and its outcome.
+type Target struct {
+	ClusterID   string
+	ClusterName string
+	Action      string // of the plan entry: install, upgrade, uninstall, none
+	Status      TargetStatus
+	Code        string // stable, kebab-case; empty on success
+	Cause       string // raw text of Helm, Kubernetes or the provider, redacted
+	LeftBehind  bool   // something of the release stays on the cluster that nobody asked for
+	Revision    int    // Helm's, after the run
+	StartedAt   time.Time
+	EndedAt     time.Time
+}
+
+// Step is one attempt of one state for one target.
+type Step struct {
+	ClusterID   string // empty: a step of the run as a whole
+	ClusterName string
+	State       string
+	Attempt     int
+	Status      string // Running, Succeeded, Failed
+	Code        string
+	Cause       string
+	StartedAt   time.Time
+	EndedAt     time.Time
+}
+
+// Conclude says how a run ended, from what its targets came to.
+func Conclude(targets []Target) Status {
+	count := map[TargetStatus]int{}
+	for _, t := range targets {
+		count[t.Status]++
+	}
+	switch {
+	case count[TargetSucceeded] == len(targets):
+		return Succeeded
+	case count[TargetFailed] == 0 && count[TargetSuperseded] > 0:
+		return Superseded
+	case count[TargetFailed] == 0 && count[TargetCanceled] > 0:
+		return Canceled
+	case count[TargetSucceeded] > 0:
+		return Partial
+	default:
+		return Failed
+	}
+}
+
+// LeftBehind says whether any target was left with something that nobody asked for.
+func LeftBehind(targets []Target) bool {
+	for _, t := range targets {
+		if t.LeftBehind {
+			return true
+		}
+	}
+	return false
+}

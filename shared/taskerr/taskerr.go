@@ -1,0 +1,99 @@
+// Package taskerr is how a task tells its state machine what went wrong: a name the machine branches on, and a code and cause for people.
+package taskerr
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The names that the machines in statemachines/ branch on. Every other failure is TargetFailed and is caught as States.ALL.
+const (
+	NotReady           = "NotReady"           // look again later
+	ReleaseLeased      = "ReleaseLeased"      // another writer holds the release: wait for it
+	ClusterUnreachable = "ClusterUnreachable" // no answer from the cluster: try again a few times
+	TargetFailed       = "TargetFailed"       // final for this target
+)
+
+// Names lists all of them; the contract test compares it with the machines.
+var Names = []string{NotReady, ReleaseLeased, ClusterUnreachable, TargetFailed}
+
+// Error is a failure with the name that Step Functions sees.
+type Error struct {
+	Name  string
+	Code  string // stable, kebab-case
+	Cause error
+}
+
+// New makes an Error.
+func New(name, code string, cause error) *Error { return &Error{Name: name, Code: code, Cause: cause} }
+
+// Failed makes a final failure of a target.
+func Failed(code, format string, args ...any) *Error {
+	return New(TargetFailed, code, fmt.Errorf(format, args...))
+}
+
+func (e *Error) Error() string     { return e.Code + ": " + e.Cause.Error() }
+func (e *Error) Unwrap() error     { return e.Cause }
+func (e *Error) ErrorName() string { return e.Name }
+
+// Named is any error that knows the name Step Functions should see.
+type Named interface {
+	error
+	ErrorName() string
+}
+
+// NameOf finds the name in err's chain.
+func NameOf(err error) string {
+	var n Named
+	if errors.As(err, &n) {
+		return n.ErrorName()
+	}
+	return "Internal"
+}
+
+var coded = regexp.MustCompile(`^([a-z][a-z0-9]*(?:-[a-z0-9]+)+): `)
+
+// CodeOf finds the code in err's chain.
+func CodeOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	var c interface{ ErrorCode() string }
+	if errors.As(err, &c) {
+		return c.ErrorCode()
+	}
+	return "internal"
+}
+
+// Caught is what a Catch puts into the state: Lambda's error, as Step Functions hands it on.
+type Caught struct {
+	Error string `json:"Error"`
+	Cause string `json:"Cause"`
+}
+
+// Parse returns the code and the text of a caught error, whatever raised it.
+func (c Caught) Parse() (code, cause string) {
+	text := c.Cause
+	var lambda struct {
+		Message string `json:"errorMessage"`
+	}
+	if json.Unmarshal([]byte(c.Cause), &lambda) == nil && lambda.Message != "" {
+		text = lambda.Message
+	}
+	if m := coded.FindStringSubmatch(text); m != nil {
+		return m[1], strings.TrimPrefix(text, m[0])
+	}
+	switch {
+	case c.Error == "States.Timeout":
+		return "step-timeout", "the step took longer than it may. " + text
+	case strings.HasPrefix(c.Error, "Lambda.") || strings.HasPrefix(c.Error, "Runtime.") || strings.HasPrefix(c.Error, "Sandbox."):
+		return "function-died", c.Error + ": " + text
+	case c.Error == ClusterUnreachable:
+		return "cluster-unreachable", text
+	}
+	return "internal", text
+}
