@@ -98,8 +98,8 @@ type PlanEntry struct {
 	ChartDigest  string
 	ValuesRef    string // key in the bucket of the merged values
 	ValuesDigest string
-	CRDs         bool // the chart brings CRDs
-	SeenRevision int  // precondition seen, 0 if none
+	CRDsRef      string // key in the bucket of the CRDs that the chart brings; empty if none
+	SeenRevision int    // precondition seen, 0 if none
 	Generation   int
 	Timeout      int // seconds to become ready
 }

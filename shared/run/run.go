@@ -149,3 +149,17 @@ func LeftBehind(targets []Target) bool {
 	}
 	return false
 }
+
+// StoppedBy says whether a run must stop before it touches another target, and as what. generation and deleting are the deployment's,
+// as they stand now.
+func (r Run) StoppedBy(generation int, deleting bool) (TargetStatus, bool) {
+	switch {
+	case r.CancelRequested:
+		return TargetCanceled, true
+	case r.Type == Check:
+		return "", false
+	case deleting && r.Type != Remove, generation > r.Generation && r.Type != Leave && r.Type != Remove:
+		return TargetSuperseded, true
+	}
+	return "", false
+}
