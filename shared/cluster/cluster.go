@@ -2,6 +2,7 @@
 package cluster
 
 import (
+	"hash/fnv"
 	"regexp"
 	"time"
 
@@ -89,3 +90,13 @@ func (c Cluster) Validate() error {
 
 // SecretName is where the cluster's credential is kept.
 func SecretName(org, id string) string { return "swell/" + org + "/cluster/" + id }
+
+// CheckEvery is how often reconcile looks at a cluster.
+const CheckEvery = 5 * time.Minute
+
+// NextCheck is when a cluster looked at now is due again. The jitter comes from its id, so that clusters imported together spread out.
+func NextCheck(id string, now time.Time) time.Time {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))
+	return now.Add(CheckEvery + time.Duration(h.Sum32()%60)*time.Second)
+}

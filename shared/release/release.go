@@ -84,6 +84,12 @@ type Observed struct {
 	At            time.Time
 }
 
+// SameRecord says whether both looks found the same record in the same state.
+func (o Observed) SameRecord(other Observed) bool {
+	return o.Absent == other.Absent && o.Revision == other.Revision && o.Status == other.Status && o.InputHash == other.InputHash &&
+		o.LabelRevision == other.LabelRevision && o.OwnerLabel == other.OwnerLabel
+}
+
 // PlanEntry is the immutable decision for one release of one run.
 type PlanEntry struct {
 	PlanHash     string
@@ -154,4 +160,15 @@ func InSync(d *Desired, o *Observed) bool {
 		return d.Absent == o.Absent
 	}
 	return o.Status == "deployed" && o.InputHash == d.InputHash && o.LabelRevision == o.Revision
+}
+
+// AbsentTimeout is how long, in seconds, a release may take to be gone.
+const AbsentTimeout = 300
+
+// AbsentEntry is the plan entry of a release that should be gone.
+func AbsentEntry(key Key, clusterName string, generation int) PlanEntry {
+	return PlanEntry{
+		ClusterID: key.ClusterID, ClusterName: clusterName, Key: key, Action: Uninstall, Absent: true,
+		InputHash: Digest([]string{"absent", key.Namespace, key.Name}), Generation: generation, Timeout: AbsentTimeout,
+	}
 }

@@ -1,6 +1,9 @@
 package release
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Status is a target's status, exactly as the API shows it.
 type Status string
@@ -29,4 +32,26 @@ func StatusOf(r Release, reachable bool, current int) (status Status, stale bool
 	default:
 		return Status(strings.ToUpper(strings.ReplaceAll(o.Status, "-", "_"))), true
 	}
+}
+
+// Differs says, for a person, in what a release is not as it should be.
+func Differs(r Release, current int) []string {
+	o, d := r.Observed, r.Desired
+	if o == nil || o.Absent {
+		return nil
+	}
+	var differs []string
+	switch {
+	case d == nil:
+		return []string{"no run has reached this target"}
+	case d.Generation != current:
+		differs = append(differs, fmt.Sprintf("generation: has %d, newest is %d", d.Generation, current))
+	}
+	if o.ChartVersion != d.ChartVersion && d.ChartVersion != "" {
+		differs = append(differs, fmt.Sprintf("chart version: has %s, desired %s", o.ChartVersion, d.ChartVersion))
+	}
+	if handWritten(Seen{Revision: o.Revision, LabelRevision: o.LabelRevision}) {
+		differs = append(differs, fmt.Sprintf("revision: %d was not made by Swell", o.Revision))
+	}
+	return append(differs, o.Differs...)
 }

@@ -120,6 +120,14 @@ type Step struct {
 	EndedAt     time.Time
 }
 
+// CorrectAgain is how long reconcile waits after a run that failed before it starts another.
+const CorrectAgain = 30 * time.Minute
+
+// MayRepeat says whether reconcile may start a run after this one: not while it is under way, and not at once after it failed.
+func (r Run) MayRepeat(now time.Time) bool {
+	return r.Status.Done() && (r.Status == Succeeded || now.Sub(r.EndedAt) >= CorrectAgain)
+}
+
 // Conclude says how a run ended, from what its targets came to.
 func Conclude(targets []Target) Status {
 	count := map[TargetStatus]int{}
@@ -163,3 +171,17 @@ func (r Run) StoppedBy(generation int, deleting bool) (TargetStatus, bool) {
 	}
 	return "", false
 }
+
+// New makes a run that is still to be admitted. The id is its execution's name.
+func New(id string, typ Type, org, trigger, actor string, at time.Time) Run {
+	return Run{Org: org, ID: id, Type: typ, Trigger: trigger, Actor: actor, Status: Pending, CreatedAt: at}
+}
+
+// About returns the run as one about that generation of a deployment.
+func (r Run) About(deploymentID, groupID, releaseName string, generation int) Run {
+	r.DeploymentID, r.GroupID, r.ReleaseName, r.Generation = deploymentID, groupID, releaseName, generation
+	return r
+}
+
+// Ref is what its machine is started with.
+func (r Run) Ref() map[string]string { return map[string]string{"org": r.Org, "run": r.ID} }

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/taskerr"
 	"github.com/swell-sh/swell/shared/workflow"
@@ -83,4 +85,12 @@ func Record(steps Steps, state string, h func(ctx context.Context, ref workflow.
 		}
 		return struct{}{}, err
 	}
+}
+
+// Invocation identifies one call of the function: two calls for the same target are two holders of a lease.
+func Invocation(ctx context.Context) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		return lc.AwsRequestID
+	}
+	return id.New()
 }

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+
+	"github.com/swell-sh/swell/shared/problem"
 )
 
 // The names that the machines in statemachines/ branch on. Every other failure is TargetFailed and is caught as States.ALL.
@@ -56,7 +59,7 @@ func NameOf(err error) string {
 
 var coded = regexp.MustCompile(`^([a-z][a-z0-9]*(?:-[a-z0-9]+)+): `)
 
-// CodeOf finds the code in err's chain.
+// CodeOf finds the code in err's chain: the error's own, a problem's, or its name in kebab-case.
 func CodeOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) {
@@ -66,7 +69,25 @@ func CodeOf(err error) string {
 	if errors.As(err, &c) {
 		return c.ErrorCode()
 	}
+	if p, ok := problem.From(err); ok {
+		return p.Code
+	}
+	var n Named
+	if errors.As(err, &n) {
+		return kebab(n.ErrorName())
+	}
 	return "internal"
+}
+
+func kebab(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
 }
 
 // Caught is what a Catch puts into the state: Lambda's error, as Step Functions hands it on.

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+// table is rows under a head.
+type table struct {
+	head []string
+	rows [][]string
+	notes []string // lines below
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) String() string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
+	for _, row := range append([][]string{t.head}, t.rows...) {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = orDefault(oneLine(cell), "-")
+		}
+		_, _ = fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	_ = w.Flush()
+	lines := strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(append(lines, t.notes...), "\n") + "\n"
+}
+
+// show prints an answer the way --output says; as a table by what table makes of it.
+func show[T any](a *app, answer T, as func(T) *table) error {
+	switch a.output {
+	case "json":
+		raw, err := json.MarshalIndent(answer, "", "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "%s\n", raw)
+	case "yaml":
+		raw, err := yaml.Marshal(answer)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.Out, "%s", raw)
+	default:
+		fmt.Fprint(a.Out, as(answer))
+	}
+	return nil
+}
+
+// say prints a line for a person; with json or yaml there is none.
+func (a *app) say(format string, args ...any) {
+	if a.output == "table" {
+		fmt.Fprintf(a.Out, format+"\n", args...)
+	}
+}
+
+// oneLine makes text of a cluster or a provider fit for a terminal: one line, no control characters.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " ")
+}
+
+// ago says how long before now t was.
+func ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return short(now.Sub(t)) + " ago"
+}
+
+// short is a duration of two units at most.
+func short(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	default:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/swell-sh/swell/shared/chart"
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/dynamo"
+	"github.com/swell-sh/swell/shared/group"
+	"github.com/swell-sh/swell/shared/openapi"
+	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/repository"
+	"github.com/swell-sh/swell/shared/run"
+)
+
+const (
+	maxBody    = 2 << 20 // of a deployment; values have a limit of their own
+	maxArchive = 4 << 20
+)
+
+type store interface {
+	FindGroup(ctx context.Context, org, id string) (group.Group, error)
+	FindGroupByName(ctx context.Context, org, name string) (group.Group, error)
+	FindClusters(ctx context.Context, org string, ids []string) (map[string]cluster.Cluster, error)
+	FindDeploymentByName(ctx context.Context, org, groupID, releaseName string) (deployment.Deployment, error)
+	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
+	FindReleases(ctx context.Context, keys []release.Key) (map[release.Key]release.Release, error)
+	FindRepository(ctx context.Context, org, name string) (repository.Repository, error)
+	AdmitDeployment(ctx context.Context, a dynamo.Admission) (deployment.Deployment, run.Run, error)
+}
+
+type objects interface {
+	GetChart(ctx context.Context, org, digest string) ([]byte, error)
+	PutChart(ctx context.Context, org, digest string, archive []byte) error
+	GetValues(ctx context.Context, org, ref string, into any) error
+	PutValues(ctx context.Context, org string, v any) (ref, digest string, err error)
+}
+
+type charts interface {
+	Resolve(ctx context.Context, ref chart.Ref, version string, repositories []chart.Repository) (chart.Resolved, error)
+	Fetch(ctx context.Context, r chart.Resolved) ([]byte, error)
+}
+
+type machines interface {
+	Start(ctx context.Context, machine, name string, input any) error
+}
+
+type handler struct {
+	store    store
+	objects  objects
+	charts   charts
+	machines machines
+	log      *slog.Logger
+	now      func() time.Time
+}
+
+// CreateDeployment accepts a new deployment and starts the run that brings it to the group's members.
+func (h handler) CreateDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, groupID openapi.GroupPath, params openapi.CreateDeploymentParams) {
+	h.admit(w, r, org, groupID, params.Field, "")
+}
+
+// UpdateDeployment accepts a new generation of a deployment and starts the run that brings it to the group's members of now.
+func (h handler) UpdateDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, groupID openapi.GroupPath, name openapi.ReleaseNamePath, params openapi.UpdateDeploymentParams) {
+	h.admit(w, r, org, groupID, params.Field, name)
+}
+
+// admit accepts an intent: releaseName names the deployment that is updated; none creates one.
+func (h handler) admit(w http.ResponseWriter, r *http.Request, org, groupID string, field openapi.FieldQuery, releaseName string) {
+	body, err := openapi.Decode[openapi.DeploymentRequest](r, maxBody)
+	if err != nil {
+		openapi.Fail(w, r, h.log, err)
+		return
+	}
+	in := intake{handler: h, org: org, actor: openapi.PrincipalOf(r.Context()).Name, body: body}
+	accepted, err := in.admit(r.Context(), groupID, field, releaseName)
+	if err != nil {
+		openapi.Fail(w, r, h.log, err)
+		return
+	}
+	admitted := accepted.run
+	if err := h.machines.Start(r.Context(), admitted.Type.Machine(), admitted.ID, admitted.Ref()); err != nil {
+		h.log.ErrorContext(r.Context(), "starting a run; the sweeper will", "run", admitted.ID, "error", err.Error())
+	}
+	w.Header().Set("Location", openapi.RunLocation(admitted))
+	openapi.Write(w, http.StatusAccepted, openapi.AcceptedOf(accepted.deployment, admitted, accepted.members))
+}
+
+// PushChart keeps a chart archive, by its digest.
+func (h handler) PushChart(w http.ResponseWriter, r *http.Request, org openapi.OrgPath) {
+	archive, err := openapi.ReadBody(r, "application/gzip", maxArchive)
+	if err != nil {
+		openapi.Fail(w, r, h.log, err)
+		return
+	}
+	meta, digest, err := h.keepChart(r.Context(), org, archive)
+	if err != nil {
+		openapi.Fail(w, r, h.log, err)
+		return
+	}
+	openapi.Write(w, http.StatusCreated, openapi.Chart{Name: meta.Name, Version: meta.Version, Digest: digest, Ref: digest})
+}
+
+func (h handler) keepChart(ctx context.Context, org string, archive []byte) (chart.Meta, string, error) {
+	meta, err := chart.Check(archive)
+	if err != nil {
+		return meta, "", err
+	}
+	digest := chart.Digest(archive)
+	if err := h.objects.PutChart(ctx, org, digest, archive); err != nil {
+		return meta, "", fmt.Errorf("keeping chart %s: %w", meta.Name, err)
+	}
+	return meta, digest, nil
+}
+
+// notBuilt refuses fields that Pipeline took and that do nothing here yet: they would be dropped in silence.
+func notBuilt(body openapi.DeploymentRequest) error {
+	for field, set := range map[string]bool{
+		"dryRun": body.DryRun, "dryrun": body.DryRunPipeline, "atomic": body.Atomic, "rollingMode": body.RollingMode, "package": body.Package != "",
+	} {
+		if set {
+			return problem.Invalid("not-built-yet", "%s is not built yet", field).At(field).Try("leave it out")
+		}
+	}
+	return nil
+}

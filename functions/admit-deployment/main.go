@@ -1,0 +1,48 @@
+// Command admit-deployment checks and accepts intents, and takes chart archives.
+package main
+
+import (
+	"log"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/swell-sh/swell/shared/apigw"
+	"github.com/swell-sh/swell/shared/apikey"
+	"github.com/swell-sh/swell/shared/boot"
+	"github.com/swell-sh/swell/shared/bucket"
+	"github.com/swell-sh/swell/shared/chart"
+	"github.com/swell-sh/swell/shared/child"
+	"github.com/swell-sh/swell/shared/dynamo"
+	"github.com/swell-sh/swell/shared/helm"
+	"github.com/swell-sh/swell/shared/netguard"
+	"github.com/swell-sh/swell/shared/openapi"
+	"github.com/swell-sh/swell/shared/openapi/server/admitdeployment"
+	"github.com/swell-sh/swell/shared/secrets"
+	"github.com/swell-sh/swell/shared/sfn"
+)
+
+type settings struct {
+	Table    string          `env:"TABLE_NAME,required"`
+	Bucket   string          `env:"BUCKET_NAME,required"`
+	Machines string          `env:"MACHINE_ARN_PREFIX,required"`
+	ApiKey   string          `env:"API_KEY_SECRET,required"`
+	Networks netguard.Policy `env:"ALLOWED_NETWORKS"`
+}
+
+func main() {
+	helm.RegisterChildren()
+	child.Main() // does not return in a child
+	log.Fatal(boot.Start(wire))
+}
+
+func wire(s settings, cfg aws.Config, log *slog.Logger) any {
+	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
+	h := handler{
+		store: store, objects: bucket.Open(cfg, s.Bucket), charts: chart.NewFetcher(s.Networks.HTTPClient(20 * time.Second)),
+		machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
+	}
+	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.ApiKey, Now: time.Now}
+	return apigw.Handle(openapi.Authenticate(admitdeployment.New(h), verifier.Verify))
+}

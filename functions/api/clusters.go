@@ -1,0 +1,49 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/dynamo"
+	"github.com/swell-sh/swell/shared/openapi"
+)
+
+// ListClusters answers the clusters of an org, as last seen.
+func (h handler) ListClusters(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, params openapi.ListClustersParams) {
+	clusters, next, err := h.store.ListClusters(r.Context(), org, dynamo.Page{Limit: params.Limit, Cursor: params.Cursor})
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	list := openapi.ClusterList{NextCursor: next}
+	for _, c := range clusters {
+		list.Items = append(list.Items, openapi.ClusterOf(c))
+	}
+	openapi.Write(w, http.StatusOK, list)
+}
+
+// GetCluster answers one cluster, as last seen.
+func (h handler) GetCluster(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, id openapi.ClusterPath, params openapi.GetClusterParams) {
+	c, err := h.findCluster(r.Context(), org, id, params.Field)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	openapi.Write(w, http.StatusOK, openapi.ClusterOf(c))
+}
+
+// DeleteCluster forgets a cluster and its credential; the cluster itself stays as it is.
+func (h handler) DeleteCluster(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, id openapi.ClusterPath, params openapi.DeleteClusterParams) {
+	c, err := h.findCluster(r.Context(), org, id, params.Field)
+	if err == nil {
+		err = h.store.DeleteCluster(r.Context(), org, c.ID)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if err := h.secrets.Delete(r.Context(), cluster.SecretName(org, c.ID)); err != nil {
+		h.log.ErrorContext(r.Context(), "deleting the credential of a deleted cluster", "cluster", c.ID, "error", err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

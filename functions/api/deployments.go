@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/dynamo"
+	"github.com/swell-sh/swell/shared/group"
+	"github.com/swell-sh/swell/shared/openapi"
+	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+)
+
+// ListDeployments answers the deployments of a group, without values and targets.
+func (h handler) ListDeployments(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, params openapi.ListDeploymentsParams) {
+	g, err := h.findGroup(r.Context(), org, idOrName, params.Field)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	deployments, next, err := h.store.ListDeployments(r.Context(), org, g.ID, dynamo.Page{Limit: params.Limit, Cursor: params.Cursor})
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	list := openapi.DeploymentList{NextCursor: next}
+	for _, d := range deployments {
+		gen, err := h.store.FindGeneration(r.Context(), org, d.ID, d.Generation)
+		if err != nil {
+			h.fail(w, r, fmt.Errorf("finding generation %d of deployment %s: %w", d.Generation, d.ReleaseName, err))
+			return
+		}
+		list.Items = append(list.Items, openapi.SummaryOf(d, gen))
+	}
+	openapi.Write(w, http.StatusOK, list)
+}
+
+// deployments are all of a group's.
+func (h handler) deployments(ctx context.Context, g group.Group) ([]deployment.Deployment, error) {
+	var all []deployment.Deployment
+	for page := (dynamo.Page{}); ; {
+		some, next, err := h.store.ListDeployments(ctx, g.Org, g.ID, page)
+		if err != nil {
+			return nil, fmt.Errorf("listing the deployments of group %s: %w", g.Name, err)
+		}
+		if all = append(all, some...); next == "" {
+			return all, nil
+		}
+		page.Cursor = next
+	}
+}
+
+// GetDeployment answers a deployment with its values and with every target, as last observed.
+func (h handler) GetDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, name openapi.ReleaseNamePath, params openapi.GetDeploymentParams) {
+	g, d, err := h.findDeployment(r.Context(), org, idOrName, params.Field, name)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	doc, err := h.describe(r.Context(), g, d)
+	if err != nil {
+		h.fail(w, r, fmt.Errorf("describing deployment %s: %w", d.ReleaseName, err))
+		return
+	}
+	openapi.Write(w, http.StatusOK, doc)
+}
+
+func (h handler) describe(ctx context.Context, g group.Group, d deployment.Deployment) (openapi.Deployment, error) {
+	var (
+		gen      deployment.Generation
+		values   deployment.Values
+		releases []release.Release
+		last     []run.Target
+	)
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() (err error) {
+		if gen, err = h.store.FindGeneration(ctx, d.Org, d.ID, d.Generation); err != nil {
+			return err
+		}
+		return h.values.GetValues(ctx, d.Org, gen.ValuesRef, &values)
+	})
+	tasks.Go(func() (err error) {
+		releases, err = h.store.ListReleasesOfOwner(ctx, d.Org, release.OwnedByDeployment(d.ID))
+		return err
+	})
+	tasks.Go(func() (err error) {
+		last, err = h.store.ListTargets(ctx, d.Org, d.LastRun)
+		return err
+	})
+	if err := tasks.Wait(); err != nil {
+		return openapi.Deployment{}, err
+	}
+	clusters, err := h.targetClusters(ctx, g, releases)
+	if err != nil {
+		return openapi.Deployment{}, err
+	}
+	return openapi.DeploymentOf(d, gen, values, openapi.TargetsOf(d, clusters, releases, last)), nil
+}
+
+// targetClusters are the group's members, and ex-members that still hold a release.
+func (h handler) targetClusters(ctx context.Context, g group.Group, releases []release.Release) ([]cluster.Cluster, error) {
+	ids := slices.Clone(g.Members)
+	for _, rel := range releases {
+		ids = append(ids, rel.ClusterID)
+	}
+	slices.Sort(ids)
+	return h.clusters(ctx, g.Org, slices.Compact(ids))
+}
+
+// SyncDeployment brings every target to the current generation again, and uninstalls from clusters that are no longer members.
+func (h handler) SyncDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, name openapi.ReleaseNamePath, params openapi.SyncDeploymentParams) {
+	h.admit(w, r, org, idOrName, params.Field, name, run.Sync)
+}
+
+// CheckDeployment looks at every target now, and changes nothing.
+func (h handler) CheckDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, name openapi.ReleaseNamePath, params openapi.CheckDeploymentParams) {
+	h.admit(w, r, org, idOrName, params.Field, name, run.Check)
+}
+
+func (h handler) admit(w http.ResponseWriter, r *http.Request, org, idOrName string, field openapi.FieldQuery, name string, typ run.Type) {
+	g, d, err := h.findDeployment(r.Context(), org, idOrName, field, name)
+	if err == nil && typ == run.Sync {
+		err = h.idle(r.Context(), d)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	admitted := h.newRun(r.Context(), typ, d)
+	d, admitted, err = h.store.AdmitRun(r.Context(), d, admitted, d.Version, false)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.start(r.Context(), admitted)
+	h.accepted(w, r, g, d, admitted)
+}
+
+// idle refuses a sync while a run that changes the targets is under way: it would only repeat it.
+func (h handler) idle(ctx context.Context, d deployment.Deployment) error {
+	last, err := h.store.FindRun(ctx, d.Org, d.LastRun)
+	if err != nil {
+		return fmt.Errorf("finding the last run of deployment %s: %w", d.ReleaseName, err)
+	}
+	if !last.Status.Done() && last.Type != run.Check {
+		return problem.Conflict("run-active", "run %s of this deployment is under way", last.ID).Try("wait for it, or cancel it")
+	}
+	return nil
+}
+
+// DeleteDeployment starts the removal of a deployment from all its targets. Without force it stays on record until every target is clean.
+func (h handler) DeleteDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, name openapi.ReleaseNamePath, params openapi.DeleteDeploymentParams) {
+	g, d, err := h.findDeployment(r.Context(), org, idOrName, params.Field, name)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	removal, err := h.remove(r.Context(), d, params.Force)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.accepted(w, r, g, d, removal)
+}
+
+func (h handler) remove(ctx context.Context, d deployment.Deployment, force bool) (run.Run, error) {
+	removal := h.newRun(ctx, run.Remove, d)
+	removal.Force = force
+	_, removal, err := h.store.AdmitRun(ctx, d, removal, d.Version, true)
+	if err != nil {
+		return removal, fmt.Errorf("removing deployment %s: %w", d.ReleaseName, err)
+	}
+	h.start(ctx, removal)
+	return removal, nil
+}
+
+// accepted answers 202 with where to watch the run.
+func (h handler) accepted(w http.ResponseWriter, r *http.Request, g group.Group, d deployment.Deployment, admitted run.Run) {
+	clusters, err := h.clusters(r.Context(), d.Org, g.Members)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Location", openapi.RunLocation(admitted))
+	openapi.Write(w, http.StatusAccepted, openapi.AcceptedOf(d, admitted, clusters))
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/record"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/task"
+	"github.com/swell-sh/swell/shared/taskerr"
+	"github.com/swell-sh/swell/shared/workflow"
+)
+
+type store interface {
+	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
+	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
+	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
+	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
+	AcquireLease(ctx context.Context, key release.Key, holder string, now, until time.Time) (fence int64, err error)
+	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
+	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
+	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
+}
+
+type handler struct {
+	store      store
+	clusters   kube.Opener
+	invocation func(ctx context.Context) string
+}
+
+// handle looks once whether the release's workloads run. Not yet is an error that the machine retries; at the deadline the record on the
+// cluster is marked failed with the cause, so that nobody takes it for good.
+func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note, error) {
+	var note task.Note
+	entry, err := h.store.FindPlanEntry(ctx, ref.Org, ref.Plan, ref.Cluster)
+	if err != nil {
+		return note, fmt.Errorf("finding the plan entry of cluster %s: %w", ref.Cluster, err)
+	}
+	note.ClusterName = entry.ClusterName
+	rel, err := h.store.FindRelease(ctx, entry.Key)
+	if err != nil {
+		return note, fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
+	}
+	if rel.Desired == nil || rel.Desired.RunID != ref.Run {
+		return note, taskerr.Failed("superseded", "another run has moved this release since")
+	}
+	note.Since = rel.Desired.SetAt
+	c, err := h.store.FindCluster(ctx, ref.Org, ref.Cluster)
+	if err != nil {
+		return note, fmt.Errorf("finding cluster %s: %w", entry.ClusterName, err)
+	}
+	client, err := h.clusters.Open(ctx, c)
+	if err != nil {
+		return note, err
+	}
+	defer client.Close()
+	l := look{handler: h, ref: ref, entry: entry, release: rel, client: client, deadline: rel.Desired.SetAt.Add(time.Duration(entry.Timeout) * time.Second)}
+	return note, l.do(ctx)
+}
+
+// look is one look at one release.
+type look struct {
+	handler
+	ref      workflow.TargetRef
+	entry    release.PlanEntry
+	release  release.Release
+	client   *kube.Client
+	deadline time.Time
+}
+
+func (l look) do(ctx context.Context) error {
+	metas, err := record.List(ctx, l.client.Metadata(), l.entry.Key.Namespace)
+	if err != nil {
+		return fmt.Errorf("listing Helm's records on cluster %s: %w", l.entry.ClusterName, err)
+	}
+	history := record.History(metas, record.Key{Namespace: l.entry.Key.Namespace, Name: l.entry.Key.Name})
+	if l.entry.Absent {
+		return l.gone(ctx, history)
+	}
+	if len(history) == 0 || history[0].Labels[release.LabelInput] != l.entry.InputHash {
+		return taskerr.Failed("release-changed", "the release's newest record is not the one this run made: somebody else has changed it")
+	}
+	stored, err := record.Get(ctx, l.client.Kubernetes().CoreV1(), history[0].Namespace, history[0].SecretName)
+	if err != nil {
+		return fmt.Errorf("reading Helm's record of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, err)
+	}
+	state, err := l.client.Readiness(ctx, []byte(stored.Manifest), l.entry.Key.Namespace)
+	if err != nil {
+		return fmt.Errorf("looking at the objects of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, err)
+	}
+	waits := state.Message()
+	switch now := time.Now(); {
+	case state.Ready:
+		return l.store.SetHealth(ctx, l.entry.Key, release.Healthy, "", now.UTC())
+	case state.Failed:
+		return l.fail(ctx, history[0], "workload-failed", waits)
+	case now.After(l.deadline):
+		return l.fail(ctx, history[0], "not-ready", fmt.Sprintf("not ready after %d s: %s", l.entry.Timeout, waits))
+	default:
+		return l.waiting(ctx, waits)
+	}
+}
+
+// gone: an uninstalled release has no record left.
+func (l look) gone(ctx context.Context, history []record.Meta) error {
+	if len(history) == 0 {
+		_, err := l.store.SetObserved(ctx, l.entry.Key, release.Observed{Absent: true, At: time.Now().UTC()}, l.release.Observed)
+		return err
+	}
+	if time.Now().After(l.deadline) {
+		return taskerr.Failed("not-gone", "revision %d is still %s", history[0].Revision, history[0].Status)
+	}
+	return l.waiting(ctx, "the release's record is still there")
+}
+
+// waiting says on the target what it waits for, once each time that changes.
+func (l look) waiting(ctx context.Context, what string) error {
+	t, err := l.store.FindTarget(ctx, l.ref.Org, l.ref.Run, l.ref.Cluster)
+	if err != nil {
+		return fmt.Errorf("finding target %s: %w", l.entry.ClusterName, err)
+	}
+	if t.Status != run.TargetVerifying || t.Cause != what {
+		t.Status, t.Cause = run.TargetVerifying, what
+		if err := l.store.UpdateTarget(ctx, l.ref.Org, l.ref.Run, t); err != nil {
+			return fmt.Errorf("marking target %s as verifying: %w", l.entry.ClusterName, err)
+		}
+	}
+	if l.release.Health != release.Progressing {
+		if err := l.store.SetHealth(ctx, l.entry.Key, release.Progressing, what, time.Now().UTC()); err != nil {
+			return fmt.Errorf("recording the health of release %s: %w", l.entry.Key.Name, err)
+		}
+	}
+	return taskerr.New(taskerr.NotReady, "not-ready", errors.New(what))
+}
+
+// fail marks Helm's record as failed, under the release's lease, and ends the target.
+func (l look) fail(ctx context.Context, newest record.Meta, code, cause string) error {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return errors.New("checking a release: the function has no deadline, so its lease has no end")
+	}
+	holder := l.ref.Run + "/" + l.invocation(ctx)
+	fence, err := l.store.AcquireLease(ctx, l.entry.Key, holder, time.Now(), release.LeaseEnd(deadline))
+	if err != nil {
+		return fmt.Errorf("leasing release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, err)
+	}
+	markErr := record.MarkFailed(ctx, l.client.Kubernetes().CoreV1(), newest, cause)
+	if err := l.store.FreeLease(context.WithoutCancel(ctx), l.entry.Key, holder, fence); err != nil {
+		markErr = errors.Join(markErr, err)
+	}
+	if markErr != nil {
+		return fmt.Errorf("marking release %s on cluster %s as failed: %w", l.entry.Key.Name, l.entry.ClusterName, markErr)
+	}
+	if o := l.release.Observed; o != nil {
+		failed := *o
+		failed.Status, failed.At = "failed", time.Now().UTC()
+		if _, err := l.store.SetObserved(ctx, l.entry.Key, failed, o); err != nil {
+			return fmt.Errorf("recording release %s as failed: %w", l.entry.Key.Name, err)
+		}
+	}
+	if err := l.store.SetHealth(ctx, l.entry.Key, release.Unhealthy, cause, time.Now().UTC()); err != nil {
+		return fmt.Errorf("recording the health of release %s: %w", l.entry.Key.Name, err)
+	}
+	return taskerr.Failed(code, "%s", strings.TrimSpace(cause))
+}

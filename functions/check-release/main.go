@@ -1,0 +1,31 @@
+// Command check-release looks whether the workloads of a release run.
+package main
+
+import (
+	"log"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/swell-sh/swell/shared/boot"
+	"github.com/swell-sh/swell/shared/dynamo"
+	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/netguard"
+	"github.com/swell-sh/swell/shared/secrets"
+	"github.com/swell-sh/swell/shared/task"
+)
+
+type settings struct {
+	Table    string          `env:"TABLE_NAME,required"`
+	Networks netguard.Policy `env:"ALLOWED_NETWORKS"`
+}
+
+func main() {
+	log.Fatal(boot.Start(wire))
+}
+
+func wire(s settings, cfg aws.Config, log *slog.Logger) any {
+	store := dynamo.Open(cfg, s.Table)
+	h := handler{store: store, clusters: kube.Opener{Credentials: secrets.Open(cfg), Policy: s.Networks}, invocation: task.Invocation}
+	return task.Expose(log, task.Record(store, "CheckRelease", h.handle))
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/helm"
+	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/record"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/task"
+	"github.com/swell-sh/swell/shared/taskerr"
+	"github.com/swell-sh/swell/shared/workflow"
+)
+
+// keepRevisions is how many of Helm's records are kept, beside the last healthy one.
+const keepRevisions = 5
+
+type store interface {
+	FindRun(ctx context.Context, org, id string) (run.Run, error)
+	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
+	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
+	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
+	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
+	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
+	AcquireLease(ctx context.Context, key release.Key, holder string, now, until time.Time) (fence int64, err error)
+	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
+	SetDesired(ctx context.Context, key release.Key, owner release.Owner, desired release.Desired) error
+	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
+}
+
+type objects interface {
+	GetChart(ctx context.Context, org, digest string) ([]byte, error)
+	GetValues(ctx context.Context, org, ref string, into any) error
+}
+
+type handler struct {
+	store           store
+	objects         objects
+	clusters        kube.Opener
+	allowedNetworks string
+	log             *slog.Logger
+	invocation      func(ctx context.Context) string // distinguishes the holders of a lease
+}
+
+// handle runs the one Helm verb that brings a target to its plan entry, under the release's lease. When it returns, nothing is written to
+// the cluster behind it: the verb's child is dead.
+func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note, error) {
+	var note task.Note
+	entry, err := h.store.FindPlanEntry(ctx, ref.Org, ref.Plan, ref.Cluster)
+	if err != nil {
+		return note, fmt.Errorf("finding the plan entry of cluster %s: %w", ref.Cluster, err)
+	}
+	note.ClusterName = entry.ClusterName
+	r, err := h.permitted(ctx, ref)
+	if err != nil {
+		return note, err
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return note, errors.New("deploying a release: the function has no deadline, so its lease has no end")
+	}
+	until, holder := release.LeaseEnd(deadline), ref.Run+"/"+h.invocation(ctx)
+	fence, err := h.store.AcquireLease(ctx, entry.Key, holder, time.Now(), until)
+	if err != nil {
+		return note, fmt.Errorf("leasing release %s on cluster %s: %w", entry.Key.Name, entry.ClusterName, err)
+	}
+	defer func() {
+		if err := h.store.FreeLease(context.WithoutCancel(ctx), entry.Key, holder, fence); err != nil {
+			h.log.ErrorContext(ctx, "freeing a lease; it ends by itself", "release", entry.Key.Name, "until", until, "error", err.Error())
+		}
+	}()
+	desired := release.Desired{
+		Seq: r.Seq, Generation: entry.Generation, RunID: r.ID, PlanHash: ref.Plan, InputHash: entry.InputHash, ChartName: entry.ChartName,
+		ChartVersion: entry.ChartVersion, Absent: entry.Absent, SetAt: time.Now().UTC(),
+	}
+	if err := h.store.SetDesired(ctx, entry.Key, release.OwnedByDeployment(r.DeploymentID), desired); err != nil {
+		return note, fmt.Errorf("moving the desired state of release %s on cluster %s: %w", entry.Key.Name, entry.ClusterName, err)
+	}
+	v := verb{handler: h, run: r, entry: entry, fence: fence, until: until, deadline: deadline}
+	return note, v.do(ctx)
+}
+
+// permitted refuses a run that was canceled or superseded, and says on the target what happens now.
+func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (run.Run, error) {
+	r, err := h.store.FindRun(ctx, ref.Org, ref.Run)
+	if err != nil {
+		return r, fmt.Errorf("finding run %s: %w", ref.Run, err)
+	}
+	d, err := h.store.FindDeployment(ctx, ref.Org, r.DeploymentID)
+	if err != nil {
+		return r, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
+	}
+	switch status, stop := r.StoppedBy(d.Generation, d.Deleting); {
+	case stop && status == run.TargetCanceled:
+		return r, taskerr.Failed("canceled", "the run was canceled before it wrote to this target")
+	case stop:
+		return r, taskerr.Failed("superseded", "a newer generation, or a removal, took this run's place")
+	}
+	t, err := h.store.FindTarget(ctx, ref.Org, ref.Run, ref.Cluster)
+	if err != nil {
+		return r, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
+	}
+	t.Status = run.TargetDeploying
+	return r, h.store.UpdateTarget(ctx, ref.Org, ref.Run, t)
+}
+
+// verb is one operation under a lease.
+type verb struct {
+	handler
+	run      run.Run
+	entry    release.PlanEntry
+	fence    int64
+	until    time.Time
+	deadline time.Time
+}
+
+func (v verb) do(ctx context.Context) error {
+	c, err := v.store.FindCluster(ctx, v.entry.Key.Org, v.entry.ClusterID)
+	if err != nil {
+		return fmt.Errorf("finding cluster %s: %w", v.entry.ClusterName, err)
+	}
+	cred, err := v.clusters.Credential(ctx, c)
+	if err != nil {
+		return err
+	}
+	client, err := kube.New(cred, v.clusters.Policy)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	history, err := v.history(ctx, client)
+	if err != nil {
+		return err
+	}
+	rel, err := v.store.FindRelease(ctx, v.entry.Key)
+	if err != nil {
+		return fmt.Errorf("finding release %s: %w", v.entry.Key.Name, err)
+	}
+	seen := record.Seen(history)
+	decision := release.Decide(seen, release.Want{Owner: rel.Owner, InputHash: v.entry.InputHash, Absent: v.entry.Absent}, time.Now())
+	switch decision.Action {
+	case release.None:
+		return v.observe(ctx, rel, history, nil)
+	case release.Refuse:
+		if err := v.observe(ctx, rel, history, nil); err != nil {
+			return err
+		}
+		return taskerr.Failed(decision.Code, "%s", decision.Reason)
+	case release.Recover:
+		if err := record.MarkFailed(ctx, client.Kubernetes().CoreV1(), history[0], "Swell found it pending, left by an operation that is gone"); err != nil {
+			return fmt.Errorf("recovering release %s on cluster %s: %w", v.entry.Key.Name, c.Name, err)
+		}
+	}
+	result, applyErr := v.apply(ctx, cred, rel, decision.Action)
+	after, err := v.history(context.WithoutCancel(ctx), client)
+	if err != nil {
+		return errors.Join(applyErr, err)
+	}
+	if applyErr != nil {
+		after = v.settle(ctx, client, after, applyErr)
+	}
+	if err := v.observe(ctx, rel, after, &result); err != nil {
+		return errors.Join(applyErr, err)
+	}
+	if applyErr != nil {
+		return applyErr
+	}
+	return v.prune(ctx, client, after)
+}
+
+// history returns the release's records, newest first.
+func (v verb) history(ctx context.Context, client *kube.Client) ([]record.Meta, error) {
+	metas, err := record.List(ctx, client.Metadata(), v.entry.Key.Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("listing Helm's records on cluster %s: %w", v.entry.ClusterName, err)
+	}
+	return record.History(metas, record.Key{Namespace: v.entry.Key.Namespace, Name: v.entry.Key.Name}), nil
+}
+
+func (v verb) apply(ctx context.Context, cred kube.Credential, rel release.Release, action release.Action) (helm.Result, error) {
+	op := helm.Op{
+		Credential: cred, AllowedNetworks: v.allowedNetworks, ReleaseName: v.entry.Key.Name, Namespace: v.entry.Key.Namespace, Action: action,
+		Labels: map[string]string{
+			release.LabelOwner: release.OwnerLabel(rel.Owner), release.LabelInput: v.entry.InputHash, release.LabelRun: v.run.ID,
+		},
+		Fence: v.fence, StopMutationsAt: release.StopMutationsAt(v.until), HookTimeout: release.HookTimeout(v.deadline, time.Now()),
+		Description: fmt.Sprintf("Swell: generation %d, run %s", v.entry.Generation, v.run.ID),
+	}
+	if !v.entry.Absent {
+		var err error
+		if op.Archive, err = v.objects.GetChart(ctx, v.entry.Key.Org, v.entry.ChartDigest); err != nil {
+			return helm.Result{}, fmt.Errorf("reading chart %s: %w", v.entry.ChartName, err)
+		}
+		if err := v.objects.GetValues(ctx, v.entry.Key.Org, v.entry.ValuesRef, &op.Values); err != nil {
+			return helm.Result{}, fmt.Errorf("reading the values of release %s: %w", v.entry.Key.Name, err)
+		}
+	}
+	return helm.Apply(ctx, op)
+}
+
+// settle marks a pending record that our own dead verb left, while we still hold the lease: nobody has to wait for it then.
+func (v verb) settle(ctx context.Context, client *kube.Client, history []record.Meta, cause error) []record.Meta {
+	ctx = context.WithoutCancel(ctx)
+	if len(history) == 0 || !strings.HasPrefix(history[0].Status, "pending-") || history[0].Labels[release.LabelRun] != v.run.ID {
+		return history
+	}
+	if err := record.MarkFailed(ctx, client.Kubernetes().CoreV1(), history[0], cause.Error()); err != nil {
+		v.log.WarnContext(ctx, "marking a pending record as failed; the next run will", "release", v.entry.Key.Name, "error", err.Error())
+		return history
+	}
+	history[0].Status = "failed"
+	return history
+}
+
+// observe records what the cluster stored, not what Helm returned.
+func (v verb) observe(ctx context.Context, rel release.Release, history []record.Meta, result *helm.Result) error {
+	observed := record.Observed(history, time.Now().UTC())
+	if was := rel.Observed; was != nil && was.Revision == observed.Revision {
+		observed.ChartName, observed.ChartVersion, observed.ValuesDigest = was.ChartName, was.ChartVersion, was.ValuesDigest
+	}
+	if result != nil && observed.InputHash == v.entry.InputHash {
+		observed.ChartName, observed.ChartVersion, observed.ValuesDigest = v.entry.ChartName, v.entry.ChartVersion, v.entry.ValuesDigest
+	}
+	if _, err := v.store.SetObserved(context.WithoutCancel(ctx), v.entry.Key, observed, rel.Observed); err != nil {
+		return fmt.Errorf("recording what cluster %s holds of release %s: %w", v.entry.ClusterName, v.entry.Key.Name, err)
+	}
+	return nil
+}
+
+// prune deletes old records. Helm's own pruning would delete the good revision after a few bad ones.
+func (v verb) prune(ctx context.Context, client *kube.Client, history []record.Meta) error {
+	healthy := 0 // the newest that was deployed before this one: check-release marks those that did not run as failed
+	for _, m := range history[min(1, len(history)):] {
+		if m.Status == "superseded" || m.Status == "deployed" {
+			healthy = m.Revision
+			break
+		}
+	}
+	if err := record.Prune(ctx, client.Kubernetes().CoreV1(), history, keepRevisions, healthy); err != nil {
+		v.log.WarnContext(ctx, "pruning old records; the next run will", "release", v.entry.Key.Name, "error", err.Error())
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/group"
+	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/record"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/taskerr"
+	"github.com/swell-sh/swell/shared/workflow"
+)
+
+const (
+	atOnce    = 16               // targets planned at the same time
+	probeTime = 15 * time.Second // for one cluster to say what it has; a slower one is planned without
+)
+
+type store interface {
+	FindRun(ctx context.Context, org, id string) (run.Run, error)
+	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
+	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
+	FindGroup(ctx context.Context, org, id string) (group.Group, error)
+	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
+	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
+	ClaimRelease(ctx context.Context, key release.Key, owner release.Owner) error
+	PutPlan(ctx context.Context, org, planHash string, entries []release.PlanEntry) error
+	SetPlanHash(ctx context.Context, org, run, planHash string) error
+}
+
+type objects interface {
+	GetChart(ctx context.Context, org, digest string) ([]byte, error)
+	GetValues(ctx context.Context, org, ref string, into any) error
+	PutValues(ctx context.Context, org string, v any) (ref, digest string, err error)
+}
+
+type handler struct {
+	store    store
+	objects  objects
+	clusters kube.Opener
+	log      *slog.Logger
+}
+
+// plan is one run being planned.
+type plan struct {
+	handler
+	run        run.Run
+	deployment deployment.Deployment
+	generation deployment.Generation
+	values     deployment.Values
+	members    map[string]bool
+	renders    *renders
+}
+
+// handle decides for every target what it should have, claims its release's name, and renders what would be applied, so that a chart that
+// cannot be rendered touches no cluster. A target that cannot be planned has its outcome here, and the others go on.
+func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.RunRef, error) {
+	p, err := h.load(ctx, ref)
+	if err != nil {
+		return ref, fmt.Errorf("planning run %s: %w", ref.Run, err)
+	}
+	targets, err := h.store.ListTargets(ctx, ref.Org, ref.Run)
+	if err != nil {
+		return ref, fmt.Errorf("listing the targets of run %s: %w", ref.Run, err)
+	}
+	planned := make([]*release.PlanEntry, len(targets))
+	tasks, taskCtx := errgroup.WithContext(ctx)
+	tasks.SetLimit(atOnce)
+	for i, t := range targets {
+		if t.Status.Done() {
+			continue
+		}
+		tasks.Go(func() (err error) {
+			planned[i], err = p.target(taskCtx, t)
+			return err
+		})
+	}
+	if err := tasks.Wait(); err != nil {
+		return ref, fmt.Errorf("planning run %s: %w", ref.Run, err)
+	}
+	entries := make([]release.PlanEntry, 0, len(planned))
+	for _, entry := range planned {
+		if entry != nil {
+			entries = append(entries, *entry)
+		}
+	}
+	hash := release.PlanHash(ref.Run, entries)
+	if err := h.store.PutPlan(ctx, ref.Org, hash, entries); err != nil {
+		return ref, fmt.Errorf("writing the plan of run %s: %w", ref.Run, err)
+	}
+	if err := h.store.SetPlanHash(ctx, ref.Org, ref.Run, hash); err != nil {
+		return ref, fmt.Errorf("naming the plan of run %s: %w", ref.Run, err)
+	}
+	return ref, nil
+}
+
+func (h handler) load(ctx context.Context, ref workflow.RunRef) (plan, error) {
+	p := plan{handler: h, members: map[string]bool{}}
+	var err error
+	if p.run, err = h.store.FindRun(ctx, ref.Org, ref.Run); err != nil {
+		return p, err
+	}
+	if p.deployment, err = h.store.FindDeployment(ctx, ref.Org, p.run.DeploymentID); err != nil {
+		return p, err
+	}
+	if p.generation, err = h.store.FindGeneration(ctx, ref.Org, p.deployment.ID, p.run.Generation); err != nil {
+		return p, err
+	}
+	if err := h.objects.GetValues(ctx, ref.Org, p.generation.ValuesRef, &p.values); err != nil {
+		return p, err
+	}
+	g, err := h.store.FindGroup(ctx, ref.Org, p.deployment.GroupID)
+	if err != nil {
+		return p, err
+	}
+	for _, id := range g.Members {
+		p.members[id] = true
+	}
+	archive, err := h.objects.GetChart(ctx, ref.Org, p.generation.Chart.Digest)
+	if err != nil {
+		return p, err
+	}
+	p.renders = newRenders(h.objects, ref.Org, archive)
+	return p, nil
+}
+
+// target plans one target. No entry: it has its outcome already.
+func (p plan) target(ctx context.Context, t run.Target) (*release.PlanEntry, error) {
+	entry, err := p.entry(ctx, t)
+	if err != nil {
+		name := taskerr.CodeOf(err)
+		if name == "internal" {
+			return nil, fmt.Errorf("planning target %s: %w", t.ClusterName, err)
+		}
+		t.Status, t.Code, t.Cause, t.EndedAt = run.TargetFailed, name, err.Error(), time.Now().UTC()
+		return nil, p.store.UpdateTarget(ctx, p.run.Org, p.run.ID, t)
+	}
+	t.Action = string(entry.Action)
+	return &entry, p.store.UpdateTarget(ctx, p.run.Org, p.run.ID, t)
+}
+
+func (p plan) entry(ctx context.Context, t run.Target) (release.PlanEntry, error) {
+	key := release.Key{Org: p.run.Org, ClusterID: t.ClusterID, Namespace: p.deployment.Namespace, Name: p.deployment.ReleaseName}
+	if !p.members[t.ClusterID] {
+		return release.AbsentEntry(key, t.ClusterName, p.run.Generation), nil
+	}
+	owner := release.OwnedByDeployment(p.deployment.ID)
+	if err := p.store.ClaimRelease(ctx, key, owner); err != nil {
+		return release.PlanEntry{}, err
+	}
+	values := p.values.For(t.ClusterName)
+	ref, digest, err := p.objects.PutValues(ctx, p.run.Org, values)
+	if err != nil {
+		return release.PlanEntry{}, err
+	}
+	chart := p.generation.Chart
+	entry := release.PlanEntry{
+		ClusterID: t.ClusterID, ClusterName: t.ClusterName, Key: key, Generation: p.generation.Number, Timeout: p.generation.TimeoutSeconds,
+		ChartName: chart.Name, ChartVersion: chart.Version, ChartDigest: chart.Digest, ValuesRef: ref, ValuesDigest: digest,
+		InputHash: release.Input{ChartDigest: chart.Digest, ValuesDigest: digest, Name: key.Name, Namespace: key.Namespace}.Hash(),
+	}
+	sees, err := p.look(ctx, t)
+	if err != nil { // PrepareRelease tries again, and says what is wrong
+		p.log.WarnContext(ctx, "planning a target without its cluster", "cluster", t.ClusterName, "error", err.Error())
+	}
+	if entry.CRDsRef, err = p.renders.crds(ctx, key, digest, values, sees); err != nil {
+		return release.PlanEntry{}, err
+	}
+	decision := release.Decide(sees.newest, release.Want{Owner: owner, InputHash: entry.InputHash}, time.Now())
+	entry.Action, entry.SeenRevision = decision.Action, sees.newest.Revision
+	return entry, nil
+}
+
+// sight is what a cluster showed for a plan; the zero value, where it did not answer.
+type sight struct {
+	kubeVersion string
+	apiVersions []string
+	newest      release.Seen
+}
+
+func (p plan) look(ctx context.Context, t run.Target) (sight, error) {
+	nothing := sight{newest: release.Seen{Absent: true}}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	c, err := p.store.FindCluster(ctx, p.run.Org, t.ClusterID)
+	if err != nil {
+		return nothing, err
+	}
+	client, err := p.clusters.Open(ctx, c)
+	if err != nil {
+		return nothing, err
+	}
+	defer client.Close()
+	probe, err := client.Probe(ctx)
+	if err != nil {
+		return nothing, err
+	}
+	metas, err := record.List(ctx, client.Metadata(), p.deployment.Namespace)
+	if err != nil {
+		return nothing, err
+	}
+	newest := record.Seen(record.History(metas, record.Key{Namespace: p.deployment.Namespace, Name: p.deployment.ReleaseName}))
+	return sight{kubeVersion: probe.Version, apiVersions: probe.APIVersions, newest: newest}, nil
+}
+
+// id tells clusters apart whose renders may differ.
+func (s sight) id() string { return s.kubeVersion + "\n" + strings.Join(s.apiVersions, "\n") }

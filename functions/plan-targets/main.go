@@ -1,0 +1,36 @@
+// Command plan-targets decides what each target should have.
+package main
+
+import (
+	"log"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/swell-sh/swell/shared/boot"
+	"github.com/swell-sh/swell/shared/bucket"
+	"github.com/swell-sh/swell/shared/child"
+	"github.com/swell-sh/swell/shared/dynamo"
+	"github.com/swell-sh/swell/shared/helm"
+	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/netguard"
+	"github.com/swell-sh/swell/shared/secrets"
+	"github.com/swell-sh/swell/shared/task"
+)
+
+type settings struct {
+	Table    string          `env:"TABLE_NAME,required"`
+	Bucket   string          `env:"BUCKET_NAME,required"`
+	Networks netguard.Policy `env:"ALLOWED_NETWORKS"`
+}
+
+func main() {
+	helm.RegisterChildren()
+	child.Main() // does not return in a child
+	log.Fatal(boot.Start(wire))
+}
+
+func wire(s settings, cfg aws.Config, log *slog.Logger) any {
+	h := handler{store: dynamo.Open(cfg, s.Table), objects: bucket.Open(cfg, s.Bucket), clusters: kube.Opener{Credentials: secrets.Open(cfg), Policy: s.Networks}, log: log}
+	return task.Expose(log, h.handle)
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/task"
+	"github.com/swell-sh/swell/shared/taskerr"
+	"github.com/swell-sh/swell/shared/workflow"
+)
+
+type store interface {
+	FindRun(ctx context.Context, org, id string) (run.Run, error)
+	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
+	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
+	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
+	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
+	SetActiveRun(ctx context.Context, key release.Key, run string) error
+}
+
+type objects interface {
+	GetValues(ctx context.Context, org, ref string, into any) error
+}
+
+type handler struct {
+	store    store
+	objects  objects
+	clusters kube.Opener
+}
+
+// handle makes sure of the namespace and of the CRDs that the chart brings. CRDs that are there are left alone, as Helm does.
+func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note, error) {
+	var note task.Note
+	t, err := h.store.FindTarget(ctx, ref.Org, ref.Run, ref.Cluster)
+	if err != nil {
+		return note, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
+	}
+	note.ClusterName = t.ClusterName
+	if err := h.stopped(ctx, ref); err != nil {
+		return note, err
+	}
+	entry, err := h.store.FindPlanEntry(ctx, ref.Org, ref.Plan, ref.Cluster)
+	if err != nil {
+		return note, fmt.Errorf("finding the plan entry of target %s: %w", t.ClusterName, err)
+	}
+	if t.StartedAt.IsZero() {
+		t.Status, t.StartedAt = run.TargetPreparing, time.Now().UTC()
+		if err := h.store.UpdateTarget(ctx, ref.Org, ref.Run, t); err != nil {
+			return note, fmt.Errorf("marking target %s as preparing: %w", t.ClusterName, err)
+		}
+	}
+	if err := h.store.SetActiveRun(ctx, entry.Key, ref.Run); err != nil {
+		return note, fmt.Errorf("keeping reconcile away from release %s: %w", entry.Key.Name, err)
+	}
+	if entry.Absent {
+		return note, nil
+	}
+	return note, h.prepare(ctx, entry)
+}
+
+func (h handler) stopped(ctx context.Context, ref workflow.TargetRef) error {
+	r, err := h.store.FindRun(ctx, ref.Org, ref.Run)
+	if err != nil {
+		return fmt.Errorf("finding run %s: %w", ref.Run, err)
+	}
+	d, err := h.store.FindDeployment(ctx, ref.Org, r.DeploymentID)
+	if err != nil {
+		return fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
+	}
+	switch status, stop := r.StoppedBy(d.Generation, d.Deleting); {
+	case stop && status == run.TargetCanceled:
+		return taskerr.Failed("canceled", "the run was canceled before it reached this target")
+	case stop:
+		return taskerr.Failed("superseded", "a newer generation, or a removal, took this run's place")
+	}
+	return nil
+}
+
+func (h handler) prepare(ctx context.Context, entry release.PlanEntry) error {
+	c, err := h.store.FindCluster(ctx, entry.Key.Org, entry.ClusterID)
+	if err != nil {
+		return fmt.Errorf("finding cluster %s: %w", entry.ClusterName, err)
+	}
+	client, err := h.clusters.Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if _, err := client.EnsureNamespace(ctx, entry.Key.Namespace); err != nil {
+		return fmt.Errorf("ensuring namespace %s on cluster %s: %w", entry.Key.Namespace, c.Name, err)
+	}
+	if entry.CRDsRef == "" {
+		return nil
+	}
+	var crds string
+	if err := h.objects.GetValues(ctx, entry.Key.Org, entry.CRDsRef, &crds); err != nil {
+		return fmt.Errorf("reading the CRDs of release %s: %w", entry.Key.Name, err)
+	}
+	if _, err := client.ApplyCRDs(ctx, []byte(crds)); err != nil {
+		return fmt.Errorf("installing the CRDs of release %s on cluster %s: %w", entry.Key.Name, c.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/task"
+	"github.com/swell-sh/swell/shared/workflow"
+)
+
+type store interface {
+	task.Steps
+	FindRun(ctx context.Context, org, id string) (run.Run, error)
+	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
+	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
+	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
+	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
+	ClearActiveRun(ctx context.Context, key release.Key, run string) error
+	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner) error
+}
+
+type handler struct{ store store }
+
+// handle records how a target's path ended: the last word on it in this run.
+func (h handler) handle(ctx context.Context, in workflow.Outcome) (struct{}, error) {
+	var none struct{}
+	t, err := h.store.FindTarget(ctx, in.Org, in.Run, in.Cluster)
+	if err != nil {
+		return none, fmt.Errorf("finding target %s of run %s: %w", in.Cluster, in.Run, err)
+	}
+	if t.Status.Done() {
+		return none, nil
+	}
+	step := run.Step{ClusterID: t.ClusterID, ClusterName: t.ClusterName, State: "RecordRelease", Status: "Succeeded", StartedAt: time.Now().UTC()}
+	conclude(&t, in)
+	if in.Plan != "" {
+		if err := h.settle(ctx, in, &t); err != nil {
+			return none, err
+		}
+	}
+	t.EndedAt = time.Now().UTC()
+	step.EndedAt = t.EndedAt
+	if err := h.store.PutStep(ctx, in.Org, in.Run, step); err != nil {
+		return none, fmt.Errorf("recording the outcome of target %s: %w", t.ClusterName, err)
+	}
+	if err := h.store.UpdateTarget(ctx, in.Org, in.Run, t); err != nil {
+		return none, fmt.Errorf("recording the outcome of target %s: %w", t.ClusterName, err)
+	}
+	return none, nil
+}
+
+func conclude(t *run.Target, in workflow.Outcome) {
+	t.Status, t.Code, t.Cause = run.TargetSucceeded, "", ""
+	if in.Caught == nil {
+		return
+	}
+	t.Code, t.Cause = in.Caught.Parse()
+	switch t.Code {
+	case "canceled":
+		t.Status = run.TargetCanceled
+	case "superseded":
+		t.Status = run.TargetSuperseded
+	default:
+		t.Status = run.TargetFailed
+	}
+}
+
+// settle frees the release for reconcile, forgets it once it is gone, and says whether the target was left with something.
+func (h handler) settle(ctx context.Context, in workflow.Outcome, t *run.Target) error {
+	entry, err := h.store.FindPlanEntry(ctx, in.Org, in.Plan, in.Cluster)
+	if err != nil {
+		return fmt.Errorf("finding the plan entry of target %s: %w", t.ClusterName, err)
+	}
+	rel, err := h.store.FindRelease(ctx, entry.Key)
+	if err != nil {
+		return fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
+	}
+	if o := rel.Observed; o != nil && !o.Absent {
+		t.Revision = o.Revision
+	}
+	if t.Status == run.TargetFailed {
+		t.LeftBehind = leftBehind(rel, entry, in.Run)
+	}
+	if t.Status == run.TargetSucceeded && entry.Absent {
+		return h.store.DeleteRelease(ctx, entry.Key, rel.Owner)
+	}
+	return h.store.ClearActiveRun(ctx, entry.Key, in.Run)
+}
+
+// leftBehind: the run reached the cluster, and what is there now is not what it wanted.
+func leftBehind(rel release.Release, entry release.PlanEntry, runID string) bool {
+	reached := rel.Desired != nil && rel.Desired.RunID == runID
+	if !reached {
+		return false
+	}
+	if entry.Absent {
+		return rel.Observed == nil || !rel.Observed.Absent
+	}
+	return rel.Observed == nil || !rel.Observed.Absent && (rel.Observed.Status != "deployed" || rel.Health == release.Unhealthy)
+}

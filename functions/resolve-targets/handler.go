@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/group"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/workflow"
+)
+
+type store interface {
+	FindRun(ctx context.Context, org, id string) (run.Run, error)
+	FindGroup(ctx context.Context, org, id string) (group.Group, error)
+	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
+	ListReleasesOfOwner(ctx context.Context, org string, owner release.Owner) ([]release.Release, error)
+	PutTargets(ctx context.Context, r run.Run, targets []run.Target) error
+	StartRun(ctx context.Context, org, id string, at time.Time) (run.Run, error)
+}
+
+type handler struct{ store store }
+
+// handle finds the clusters that a run is about, writes a target for each, and marks the run as running.
+func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.Progress, error) {
+	progress := workflow.Progress{RunRef: ref}
+	r, err := h.store.FindRun(ctx, ref.Org, ref.Run)
+	if err != nil {
+		return progress, fmt.Errorf("finding run %s: %w", ref.Run, err)
+	}
+	ids, err := h.clusters(ctx, r)
+	if err != nil {
+		return progress, fmt.Errorf("resolving the targets of run %s: %w", r.ID, err)
+	}
+	targets := make([]run.Target, 0, len(ids))
+	for _, id := range ids {
+		c, err := h.store.FindCluster(ctx, r.Org, id)
+		if err != nil {
+			return progress, fmt.Errorf("finding cluster %s: %w", id, err)
+		}
+		targets = append(targets, run.Target{ClusterID: id, ClusterName: c.Name, Status: run.TargetWaiting})
+	}
+	if err := h.store.PutTargets(ctx, r, targets); err != nil {
+		return progress, fmt.Errorf("writing the targets of run %s: %w", r.ID, err)
+	}
+	if _, err := h.store.StartRun(ctx, r.Org, r.ID, time.Now().UTC()); err != nil {
+		return progress, fmt.Errorf("starting run %s: %w", r.ID, err)
+	}
+	return progress, nil
+}
+
+func (h handler) clusters(ctx context.Context, r run.Run) ([]string, error) {
+	d, err := h.store.FindDeployment(ctx, r.Org, r.DeploymentID)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	if r.Type == run.Deploy || r.Type == run.Check {
+		g, err := h.store.FindGroup(ctx, r.Org, d.GroupID)
+		if err != nil {
+			return nil, err
+		}
+		ids = g.Members
+	}
+	if r.Type != run.Deploy {
+		owned, err := h.store.ListReleasesOfOwner(ctx, r.Org, release.OwnedByDeployment(d.ID))
+		if err != nil {
+			return nil, err
+		}
+		for _, rel := range owned {
+			ids = append(ids, rel.ClusterID)
+		}
+	}
+	if len(r.Only) > 0 {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !slices.Contains(r.Only, id) })
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/workflow"
+)
+
+const (
+	maxClusters = 500 // a tick; what is left is due at the next
+	maxRuns     = 50
+)
+
+type store interface {
+	ClaimDueClusters(ctx context.Context, now time.Time, limit int) ([]cluster.Cluster, error)
+	DueRuns(ctx context.Context, now time.Time, limit int) ([]run.Run, error)
+	DeferRun(ctx context.Context, org, id string, until time.Time) error
+	FinishRun(ctx context.Context, org, id string, status run.Status, code, cause string, at time.Time) (run.Run, error)
+}
+
+type machines interface {
+	Start(ctx context.Context, machine, name string, input any) error
+	// Alive says whether the execution of that name runs; false also where it never started.
+	Alive(ctx context.Context, machine, name string) (alive, known bool, err error)
+}
+
+type checks interface {
+	Send(ctx context.Context, body any) error
+}
+
+type handler struct {
+	store    store
+	machines machines
+	checks   checks
+	log      *slog.Logger
+	now      func() time.Time
+}
+
+// sweepAgain is when a run that was started is looked at next: a machine that died without a word is found then.
+const sweepAgain = 5 * time.Minute
+
+// handle sends clusters whose check is due to their check, and starts runs that were written and never started.
+func (h handler) handle(ctx context.Context, _ struct{}) (struct{}, error) {
+	return struct{}{}, errors.Join(h.clusters(ctx), h.runs(ctx))
+}
+
+func (h handler) clusters(ctx context.Context) error {
+	due, err := h.store.ClaimDueClusters(ctx, h.now(), maxClusters)
+	if err != nil {
+		return fmt.Errorf("claiming due clusters: %w", err)
+	}
+	for _, c := range due {
+		if err := h.checks.Send(ctx, workflow.TargetRef{Org: c.Org, Cluster: c.ID}); err != nil {
+			return fmt.Errorf("sending cluster %s to its check: %w", c.Name, err)
+		}
+	}
+	h.log.InfoContext(ctx, "due clusters", "count", len(due))
+	return nil
+}
+
+func (h handler) runs(ctx context.Context) error {
+	due, err := h.store.DueRuns(ctx, h.now(), maxRuns)
+	if err != nil {
+		return fmt.Errorf("listing runs to sweep: %w", err)
+	}
+	var errs []error
+	for _, r := range due {
+		if err := h.sweep(ctx, r); err != nil {
+			errs = append(errs, fmt.Errorf("sweeping run %s: %w", r.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sweep starts a run that never started, under the name it would have had, and ends the record of one whose machine is dead.
+func (h handler) sweep(ctx context.Context, r run.Run) error {
+	alive, known, err := h.machines.Alive(ctx, r.Type.Machine(), r.ID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !known:
+		h.log.WarnContext(ctx, "starting a run that never started", "run", r.ID)
+		if err := h.machines.Start(ctx, r.Type.Machine(), r.ID, r.Ref()); err != nil {
+			return err
+		}
+	case !alive:
+		h.log.ErrorContext(ctx, "ending a run whose machine is dead", "run", r.ID)
+		_, err := h.store.FinishRun(ctx, r.Org, r.ID, run.Failed, "machine-died", "the run's state machine ended without recording how", h.now())
+		return err
+	}
+	return h.store.DeferRun(ctx, r.Org, r.ID, h.now().Add(sweepAgain))
+}

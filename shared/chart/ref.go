@@ -1,0 +1,126 @@
+package chart
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/swell-sh/swell/shared/problem"
+)
+
+// Codes of the problems about finding and getting a chart.
+const (
+	CodeRef               = "chart-ref-invalid"
+	CodeNotFound          = "chart-not-found"
+	CodeVersion           = "chart-version-invalid"
+	CodeVersionNotFound   = "chart-version-not-found"
+	CodeVersionRequired   = "chart-version-required"
+	CodeVersionMismatch   = "chart-version-mismatch"
+	CodeDigest            = "chart-digest-mismatch"
+	CodeRepositoryUnknown = "repository-unknown"
+	CodeRepository        = "repository-invalid"
+	CodeUnreachable       = "repository-unreachable"
+)
+
+const maxVersion = 256
+
+// Ref says which chart a user means. Exactly one of Repository, OCI and Digest is set.
+type Ref struct {
+	Repository string `json:"repository,omitempty"` // of "repository/chart"
+	OCI        string `json:"oci,omitempty"`        // "host/path" of "oci://host/path:tag"
+	Digest     string `json:"digest,omitempty"`     // "sha256:…", an archive that is in the store
+	Name       string `json:"name,omitempty"`       // of the chart; empty with Digest
+	Tag        string `json:"tag,omitempty"`        // with OCI, or empty
+}
+
+func (r Ref) String() string {
+	switch {
+	case r.Digest != "":
+		return r.Digest
+	case r.OCI == "":
+		return r.Repository + "/" + r.Name
+	case r.Tag != "":
+		return "oci://" + r.OCI + ":" + r.Tag
+	}
+	return "oci://" + r.OCI
+}
+
+// ParseRef reads "repository/chart", "oci://host/path[:tag]" or "sha256:<64 hexadecimal digits>".
+func ParseRef(s string) (Ref, error) {
+	rest, oci := strings.CutPrefix(s, "oci://")
+	switch {
+	case s == "":
+		return Ref{}, refProblem("no chart is named")
+	case len(s) > 512:
+		return Ref{}, refProblem("the chart's name is longer than 512 characters")
+	case oci:
+		return parseOCI(rest)
+	case strings.HasPrefix(s, "sha256:"):
+		if !digestForm.MatchString(s) {
+			return Ref{}, refProblem("a digest is sha256: and 64 hexadecimal digits in lower case")
+		}
+		return Ref{Digest: s}, nil
+	case strings.Contains(s, "://"):
+		return Ref{}, refProblem("a chart is not named by such a URL")
+	}
+	repository, chart, ok := strings.Cut(s, "/")
+	if !ok {
+		return Ref{}, refProblem("%s names no repository", quoted(s))
+	}
+	if !chartName.MatchString(repository) || !chartName.MatchString(chart) {
+		return Ref{}, refProblem("%s is not repository/chart in letters, digits, dots, dashes and underscores", quoted(s))
+	}
+	return Ref{Repository: repository, Name: chart}, nil
+}
+
+func parseOCI(s string) (Ref, error) {
+	path, tag := s, ""
+	if colon := strings.LastIndexByte(s, ':'); colon > strings.LastIndexByte(s, '/') {
+		path, tag = s[:colon], s[colon+1:]
+		if !tagForm.MatchString(tag) {
+			return Ref{}, refProblem("oci://%s has no valid tag", printable(s, 200))
+		}
+	}
+	host, _, ok := strings.Cut(path, "/")
+	if !ok || host == "" || strings.Contains(path, "@") {
+		return Ref{}, refProblem("oci://%s is not oci://host/path[:tag]", printable(s, 200))
+	}
+	if _, err := name.NewRepository(path, name.StrictValidation); err != nil {
+		return Ref{}, refProblem("oci://%s is not oci://host/path[:tag]", printable(s, 200))
+	}
+	return Ref{OCI: path, Name: path[strings.LastIndexByte(path, '/')+1:], Tag: tag}, nil
+}
+
+var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+
+func refProblem(format string, args ...any) *problem.Problem {
+	return problem.Invalid(CodeRef, format, args...).At("chart").
+		Try("Name it repository/chart, oci://host/path, or sha256:… as answered to an upload.")
+}
+
+// Repository is a Helm repository, known to an org by its name.
+type Repository struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// Validate refuses a repository that no chart could be fetched from. Whether its address may be reached is the client's to say.
+func (r Repository) Validate() error {
+	if !chartName.MatchString(r.Name) || len(r.Name) > 63 {
+		return problem.Invalid(CodeRepository, "a repository's name has 1 to 63 letters, digits, dots, dashes and underscores").At("name")
+	}
+	u, err := url.Parse(r.URL)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || len(r.URL) > 2048:
+		return problem.Invalid(CodeRepository, "the repository's URL is not https://host/path").At("url").
+			Try("A chart in an OCI registry needs no repository: name it oci://host/path.")
+	case u.User != nil:
+		return problem.Invalid(CodeRepository, "the repository's URL holds a user name or password, which Swell would store in the open").At("url").
+			Try("Give the URL without it; private repositories are not supported yet.")
+	case u.Fragment != "":
+		return problem.Invalid(CodeRepository, "the repository's URL has a fragment").At("url")
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package dynamo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+)
+
+type deploymentItem struct {
+	head
+	Org, ID, GroupID, ReleaseName, Namespace string
+	Generation                               int
+	Mode                                     string
+	Deleting                                 bool
+	LastRun                                  string
+	RunSeq, Version                          int64
+	CreatedAt, UpdatedAt                     stamp
+	CreatedBy                                string
+}
+
+type generationItem struct {
+	head
+	Org, DeploymentID                 string
+	Number                            int
+	ChartRef, ChartName, ChartVersion string
+	ChartDigest, ChartDescription     string
+	ValuesRef                         string
+	Overridden                        []string
+	TimeoutSeconds                    int
+	CreatedAt                         stamp
+	CreatedBy                         string
+}
+
+func toDeploymentItem(d deployment.Deployment) deploymentItem {
+	return deploymentItem{head: headOf(deploymentKey(d.Org, d.ID)), Org: d.Org, ID: d.ID, GroupID: d.GroupID, ReleaseName: d.ReleaseName,
+		Namespace: d.Namespace, Generation: d.Generation, Mode: string(d.Mode), Deleting: d.Deleting, LastRun: d.LastRun, RunSeq: d.RunSeq,
+		Version: d.Version, CreatedAt: stamp{d.CreatedAt}, UpdatedAt: stamp{d.UpdatedAt}, CreatedBy: d.CreatedBy}
+}
+
+func fromDeploymentItem(i deploymentItem) deployment.Deployment {
+	return deployment.Deployment{Org: i.Org, ID: i.ID, GroupID: i.GroupID, ReleaseName: i.ReleaseName, Namespace: i.Namespace,
+		Generation: i.Generation, Mode: deployment.Mode(i.Mode), Deleting: i.Deleting, LastRun: i.LastRun, RunSeq: i.RunSeq,
+		Version: i.Version, CreatedAt: i.CreatedAt.Time, UpdatedAt: i.UpdatedAt.Time, CreatedBy: i.CreatedBy}
+}
+
+func toGenerationItem(g deployment.Generation) generationItem {
+	return generationItem{head: headOf(generationKey(g.Org, g.DeploymentID, g.Number)), Org: g.Org, DeploymentID: g.DeploymentID,
+		Number: g.Number, ChartRef: g.Chart.Ref, ChartName: g.Chart.Name, ChartVersion: g.Chart.Version, ChartDigest: g.Chart.Digest,
+		ChartDescription: g.Chart.Description, ValuesRef: g.ValuesRef, Overridden: g.Overridden, TimeoutSeconds: g.TimeoutSeconds,
+		CreatedAt: stamp{g.CreatedAt}, CreatedBy: g.CreatedBy}
+}
+
+func fromGenerationItem(i generationItem) deployment.Generation {
+	return deployment.Generation{Org: i.Org, DeploymentID: i.DeploymentID, Number: i.Number,
+		Chart:     deployment.Chart{Ref: i.ChartRef, Name: i.ChartName, Version: i.ChartVersion, Digest: i.ChartDigest, Description: i.ChartDescription},
+		ValuesRef: i.ValuesRef, Overridden: i.Overridden, TimeoutSeconds: i.TimeoutSeconds, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
+}
+
+func deploymentNotFound(id string) *problem.Problem {
+	return problem.NotFound("deployment-not-found", "there is no deployment %q", id)
+}
+
+// Admission is a new generation of a deployment and the run that brings it to the targets.
+type Admission struct {
+	Deployment      deployment.Deployment // as it shall be
+	Generation      deployment.Generation
+	Run             run.Run
+	ExpectedVersion int64 // of the deployment that Deployment was made from; 0 creates it
+}
+
+// AdmitDeployment keeps the deployment, its generation and the run that was asked for, all or nothing. It sets what follows from the
+// rest: Deployment.Generation, RunSeq, LastRun, Version and UpdatedAt; Run.Seq, Generation, Status and Version.
+func (s *Store) AdmitDeployment(ctx context.Context, a Admission) (deployment.Deployment, run.Run, error) {
+	d := a.Deployment
+	if a.Generation.Number < 1 || a.Generation.DeploymentID != d.ID || a.Generation.Org != d.Org {
+		return d, a.Run, fmt.Errorf("admitting deployment %s: generation %d of %s is not one of it", d.ID, a.Generation.Number, a.Generation.DeploymentID)
+	}
+	d.Generation = a.Generation.Number
+	d, r := s.nextRun(d, a.Run, a.ExpectedVersion)
+	t := s.transaction()
+	name, target := -1, -1
+	if a.ExpectedVersion == 0 {
+		d.CreatedAt = d.UpdatedAt
+		name = t.put(nameItem{head: headOf(deploymentNameKey(d.Org, d.GroupID, d.ReleaseName)), ID: d.ID}, absent())
+		target = t.update(groupKey(d.Org, d.GroupID), expression.Add(expression.Name("Deployments"), expression.Value(1)), exists())
+		t.put(toDeploymentItem(d), absent())
+	} else {
+		t.put(toDeploymentItem(d), equal("Version", a.ExpectedVersion).And(equal("Deleting", false)))
+	}
+	t.put(toGenerationItem(a.Generation), absent())
+	t.put(toRunItem(r), absent())
+	err := t.commit(ctx)
+	failed, ok := refused(err)
+	switch {
+	case !ok:
+		return d, r, wrap(err, "admitting deployment %s", d.ReleaseName)
+	case failed[name]:
+		return d, r, problem.Conflict("release-name-taken", "the cluster group has a deployment named %q already", d.ReleaseName).
+			At("releaseName").Try("choose another name, or update that deployment with PUT")
+	case failed[target]:
+		return d, r, groupNotFound(d.GroupID)
+	case a.ExpectedVersion == 0:
+		return d, r, fmt.Errorf("admitting deployment %s: an id is taken: %w", d.ReleaseName, err)
+	default:
+		return d, r, s.admissionRefused(ctx, d)
+	}
+}
+
+// AdmitRun keeps a run of the deployment without a new generation, all or nothing. deleting also marks the deployment as being
+// removed. A run that only looks neither changes the deployment nor needs its version.
+func (s *Store) AdmitRun(ctx context.Context, d deployment.Deployment, r run.Run, expectedVersion int64, deleting bool) (deployment.Deployment, run.Run, error) {
+	t := s.transaction()
+	if r.Type == run.Check {
+		r = s.pending(r)
+		t.check(deploymentKey(d.Org, d.ID), exists())
+	} else {
+		condition := equal("Version", expectedVersion)
+		if !deleting {
+			condition = condition.And(equal("Deleting", false))
+		}
+		d.Deleting = d.Deleting || deleting
+		d, r = s.nextRun(d, r, expectedVersion)
+		t.put(toDeploymentItem(d), condition)
+	}
+	t.put(toRunItem(r), absent())
+	err := t.commit(ctx)
+	if _, ok := refused(err); ok {
+		return d, r, s.admissionRefused(ctx, d)
+	}
+	return d, r, wrap(err, "admitting a run of deployment %s", d.ReleaseName)
+}
+
+// nextRun makes r the deployment's newest run.
+func (s *Store) nextRun(d deployment.Deployment, r run.Run, version int64) (deployment.Deployment, run.Run) {
+	r = s.pending(r)
+	d.RunSeq, d.LastRun, d.Version, d.UpdatedAt = d.RunSeq+1, r.ID, version+1, s.now()
+	r.Org, r.DeploymentID, r.GroupID, r.ReleaseName = d.Org, d.ID, d.GroupID, d.ReleaseName
+	r.Seq, r.Generation = d.RunSeq, d.Generation
+	return d, r
+}
+
+func (s *Store) admissionRefused(ctx context.Context, d deployment.Deployment) error {
+	now, err := s.FindDeployment(ctx, d.Org, d.ID)
+	if err != nil {
+		return err
+	}
+	if now.Deleting {
+		return problem.Conflict("deployment-deleting", "deployment %q is being removed", d.ReleaseName).
+			Try("wait for run %s, then create it again", now.LastRun)
+	}
+	return problem.Conflict("deployment-changed", "deployment %q was changed by somebody else meanwhile", d.ReleaseName).
+		Try("read it again and repeat the change")
+}
+
+// FindDeployment finds a deployment of the org.
+func (s *Store) FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error) {
+	var item deploymentItem
+	found, err := s.get(ctx, deploymentKey(org, id), &item)
+	if err == nil && !found {
+		err = deploymentNotFound(id)
+	}
+	return fromDeploymentItem(item), err
+}
+
+// FindDeploymentByName finds the deployment of that release name on a group of the org.
+func (s *Store) FindDeploymentByName(ctx context.Context, org, groupID, releaseName string) (deployment.Deployment, error) {
+	var item nameItem
+	found, err := s.get(ctx, deploymentNameKey(org, groupID, releaseName), &item)
+	if err != nil {
+		return deployment.Deployment{}, err
+	}
+	if !found {
+		return deployment.Deployment{}, deploymentNotFound(releaseName)
+	}
+	return s.FindDeployment(ctx, org, item.ID)
+}
+
+// ListDeployments lists a group's deployments by release name; with no group, all of the org's, by id.
+func (s *Store) ListDeployments(ctx context.Context, org, groupID string, page Page) (deployments []deployment.Deployment, next string, err error) {
+	if groupID == "" {
+		return listAs(ctx, s, query{pk: orgPK(org), prefix: "DEPLOYMENT#"}, page, fromDeploymentItem)
+	}
+	var keys []key
+	next, err = s.list(ctx, query{pk: orgPK(org), prefix: deploymentNamePrefix(groupID)}, page, func(av map[string]types.AttributeValue) error {
+		keys = append(keys, deploymentKey(org, text(av, "ID")))
+		return nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	deployments = make([]deployment.Deployment, 0, len(keys))
+	err = s.getMany(ctx, keys, func(av map[string]types.AttributeValue) error {
+		var item deploymentItem
+		if err := unmarshal(av, &item); err != nil {
+			return err
+		}
+		deployments = append(deployments, fromDeploymentItem(item))
+		return nil
+	})
+	slices.SortFunc(deployments, func(a, b deployment.Deployment) int { return strings.Compare(a.ReleaseName, b.ReleaseName) })
+	return deployments, next, err
+}
+
+// FindGeneration finds a generation of a deployment.
+func (s *Store) FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error) {
+	var item generationItem
+	found, err := s.get(ctx, generationKey(org, deploymentID, n), &item)
+	if err == nil && !found {
+		err = problem.NotFound("generation-not-found", "deployment %q has no generation %d", deploymentID, n)
+	}
+	return fromGenerationItem(item), err
+}
+
+// ForgetDeployment forgets a deployment that is being removed, its name and its generations. It refuses while a release is still
+// owned by it. A deployment that is gone already is a success.
+func (s *Store) ForgetDeployment(ctx context.Context, org, id string) error {
+	var item deploymentItem
+	found, err := s.get(ctx, deploymentKey(org, id), &item)
+	if err != nil {
+		return err
+	}
+	if found {
+		if err := s.forgetHead(ctx, fromDeploymentItem(item)); err != nil {
+			return err
+		}
+	}
+	var writes []types.WriteRequest
+	_, err = s.list(ctx, query{pk: generationPK(org, id), prefix: "GEN#"}, Page{}, func(av map[string]types.AttributeValue) error {
+		k := key{text(av, "PK"), text(av, "SK")}
+		writes = append(writes, types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: k.attributes()}})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return wrap(s.batch(ctx, writes), "forgetting the generations of deployment %s", id)
+}
+
+func (s *Store) forgetHead(ctx context.Context, d deployment.Deployment) error {
+	owned, err := s.ListReleasesOfOwner(ctx, d.Org, release.OwnedByDeployment(d.ID))
+	if err != nil {
+		return err
+	}
+	for _, o := range owned { // the index may still show what is gone
+		r, err := s.FindRelease(ctx, o.Key)
+		if err == nil && r.Owner == release.OwnedByDeployment(d.ID) {
+			return problem.Conflict("deployment-has-releases", "deployment %q still has a release on cluster %q", d.ReleaseName, o.ClusterID).
+				Try("remove it with force to forget releases that could not be uninstalled")
+		}
+		if err != nil && !problem.Is(err, "release-not-found") {
+			return err
+		}
+	}
+	t := s.transaction()
+	t.remove(deploymentKey(d.Org, d.ID), equal("Deleting", true).And(equal("Version", d.Version)))
+	t.remove(deploymentNameKey(d.Org, d.GroupID, d.ReleaseName), equal("ID", d.ID).Or(absent()))
+	t.update(groupKey(d.Org, d.GroupID), expression.Add(expression.Name("Deployments"), expression.Value(-1)), exists())
+	err = t.commit(ctx)
+	if _, ok := refused(err); ok {
+		now, findErr := s.FindDeployment(ctx, d.Org, d.ID)
+		switch {
+		case problem.Is(findErr, "deployment-not-found"):
+			return nil
+		case findErr != nil:
+			return findErr
+		case !now.Deleting:
+			return problem.Conflict("deployment-not-deleting", "deployment %q is not being removed", d.ReleaseName)
+		}
+	}
+	return wrap(err, "forgetting deployment %s", d.ReleaseName)
+}

@@ -1,0 +1,162 @@
+package dynamo
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// All keys are built in this file and nowhere else. O is ORG#<org>.
+//
+//	item              PK                     SK
+//	name → id         O                      NAME#cluster#<name>, NAME#group#<name>, NAME#deployment#<group>#<release name>
+//	cluster           O                      CLUSTER#<id>
+//	identity          IDENTITY               <kube-system uid>
+//	group             O                      GROUP#<id>
+//	membership        O                      MEMBER#<cluster>
+//	chart repository  O                      REPOSITORY#<name>
+//	deployment        O                      DEPLOYMENT#<id>
+//	generation        O#DEPLOYMENT#<id>      GEN#<n>
+//	release           O#CLUSTER#<id>         RELEASE#<namespace>#<name>
+//	plan entry        O#PLAN#<planHash>      TARGET#<cluster>
+//	run               O#RUN#<id>             RUN
+//	run's counter     O#RUN#<id>             RUN#VERSION
+//	step of a run     O#RUN#<id>             STEP#<cluster>#<state>#<attempt>
+//	target of a run   O#RUN#<id>             TARGET#<cluster>
+//	API key           KEY                    <hash>
+//
+//	access pattern                            how
+//	an entity by id                           Get PK, SK
+//	an entity by name                         Get NAME#, then Get by id
+//	an org's clusters, groups, deployments    Query O, prefix of SK
+//	a group's deployments                     Query O, NAME#deployment#<group>#, then BatchGet
+//	a cluster with its group                  BatchGet CLUSTER#, MEMBER#
+//	a cluster's releases                      Query O#CLUSTER#<id>
+//	an owner's releases                       Query GSI1: O#OWNER#<kind>#<id> by cluster (not consistent)
+//	a run with targets and steps              Query O#RUN#<id>
+//	an org's runs, newest first               Query GSI2: O#RUNS by time (not consistent)
+//	a deployment's runs, newest first         Query GSI1: O#RUNSOF#deployment#<id> by time (not consistent)
+//	clusters that are due                     Query DUE: DUE#CLUSTER#<shard> up to now, then a conditional claim
+//	runs to sweep                             Query DUE: DUE#RUN#<shard> up to now, then Get
+//
+// The org is in every key but three: an identity is claimed once per installation, an API key says which org it is for, and the DUE
+// index is read by the tick alone, for all orgs, and projects keys only.
+
+// The names of the indexes. GSI1 and GSI2 project everything, DUE its keys only.
+const (
+	indexGSI1 = "GSI1"
+	indexGSI2 = "GSI2"
+	indexDue  = "DUE"
+)
+
+// dueShards spreads the due index over partitions. To change it, raise it only: readers read all shards.
+const dueShards = 4
+
+type key struct{ PK, SK string }
+
+func (k key) attributes() map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{
+		"PK": &types.AttributeValueMemberS{Value: k.PK},
+		"SK": &types.AttributeValueMemberS{Value: k.SK},
+	}
+}
+
+// join makes one key of its parts. A part can hold no separator, so that no name reaches into another's keys.
+func join(parts ...string) string {
+	for i, p := range parts {
+		if strings.ContainsAny(p, "#%") {
+			parts[i] = url.QueryEscape(p)
+		}
+	}
+	return strings.Join(parts, "#")
+}
+
+func orgPK(org string) string { return join("ORG", org) }
+
+func nameKey(org string, kindAndName ...string) key {
+	return key{orgPK(org), join(append([]string{"NAME"}, kindAndName...)...)}
+}
+
+func clusterNameKey(org, name string) key { return nameKey(org, "cluster", name) }
+func groupNameKey(org, name string) key   { return nameKey(org, "group", name) }
+func deploymentNameKey(org, groupID, releaseName string) key {
+	return nameKey(org, "deployment", groupID, releaseName)
+}
+func deploymentNamePrefix(groupID string) string { return join("NAME", "deployment", groupID, "") }
+
+func clusterKey(org, id string) key       { return key{orgPK(org), join("CLUSTER", id)} }
+func identityKey(uid string) key          { return key{"IDENTITY", uid} }
+func groupKey(org, id string) key         { return key{orgPK(org), join("GROUP", id)} }
+func memberKey(org, clusterID string) key { return key{orgPK(org), join("MEMBER", clusterID)} }
+func repositoryKey(org, name string) key  { return key{orgPK(org), join("REPOSITORY", name)} }
+func deploymentKey(org, id string) key    { return key{orgPK(org), join("DEPLOYMENT", id)} }
+
+func generationPK(org, deploymentID string) string {
+	return join("ORG", org, "DEPLOYMENT", deploymentID)
+}
+func generationKey(org, deploymentID string, n int) key {
+	return key{generationPK(org, deploymentID), fmt.Sprintf("GEN#%08d", n)}
+}
+
+func releasePK(org, clusterID string) string { return join("ORG", org, "CLUSTER", clusterID) }
+func releaseKey(org, clusterID, namespace, name string) key {
+	return key{releasePK(org, clusterID), join("RELEASE", namespace, name)}
+}
+func ownerPK(org, kind, id string) string { return join("ORG", org, "OWNER", kind, id) }
+
+func planKey(org, planHash, clusterID string) key {
+	return key{join("ORG", org, "PLAN", planHash), join("TARGET", clusterID)}
+}
+
+func runPK(org, id string) string      { return join("ORG", org, "RUN", id) }
+func runKey(org, id string) key        { return key{runPK(org, id), "RUN"} }
+func runVersionKey(org, id string) key { return key{runPK(org, id), "RUN#VERSION"} }
+func runsPK(org string) string         { return join("ORG", org, "RUNS") }
+func runsOfPK(org, deploymentID string) string {
+	return join("ORG", org, "RUNSOF", "deployment", deploymentID)
+}
+func runTimeSK(created time.Time, id string) string { return sortable(created) + "#" + id }
+func targetKey(org, runID, clusterID string) key {
+	return key{runPK(org, runID), join("TARGET", clusterID)}
+}
+func stepKey(org, runID, clusterID, state string, attempt int) key {
+	return key{runPK(org, runID), join("STEP", clusterID, state, fmt.Sprintf("%04d", attempt))}
+}
+
+func apiKeyKey(hash string) key { return key{"KEY", hash} }
+
+func dueClustersPK(shard int) string { return "DUE#CLUSTER#" + strconv.Itoa(shard) }
+func dueRunsPK(shard int) string     { return "DUE#RUN#" + strconv.Itoa(shard) }
+
+func shardOf(id string) int {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	return int(h.Sum32() % dueShards)
+}
+
+// orgAndID takes apart the key of an item found by the due index, which projects nothing else: O, CLUSTER#<id> or O#RUN#<id>, RUN.
+func (k key) orgAndID() (org, id string, err error) {
+	parts := strings.Split(k.PK, "#")
+	switch {
+	case len(parts) == 2 && strings.HasPrefix(k.SK, "CLUSTER#"):
+		org, id = parts[1], strings.TrimPrefix(k.SK, "CLUSTER#")
+	case len(parts) == 4 && parts[2] == "RUN":
+		org, id = parts[1], parts[3]
+	default:
+		return "", "", fmt.Errorf("reading key %s %s: not one of a due item", k.PK, k.SK)
+	}
+	if org, err = url.QueryUnescape(org); err == nil {
+		id, err = url.QueryUnescape(id)
+	}
+	return org, id, err
+}
+
+// sortable is a time whose text sorts as the time does.
+func sortable(t time.Time) string { return t.UTC().Format(sortableLayout) }
+
+const sortableLayout = "2006-01-02T15:04:05.000000000Z"

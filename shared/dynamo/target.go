@@ -1,0 +1,144 @@
+package dynamo
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/run"
+)
+
+// stepsKept is how long a step is kept: the table's TTL attribute is expiresAt.
+const stepsKept = 90 * 24 * time.Hour
+
+// stepRunning is the one status of a step that is not its last.
+const stepRunning = "Running"
+
+type targetItem struct {
+	head
+	ClusterID, ClusterName, Action, Status string
+	Done                                   bool
+	Code, Cause                            string
+	LeftBehind                             bool
+	Revision                               int
+	StartedAt, EndedAt                     stamp
+}
+
+type stepItem struct {
+	head
+	ClusterID, ClusterName, State string
+	Attempt                       int
+	Status, Code, Cause           string
+	StartedAt, EndedAt            stamp
+	ExpiresAt                     int64 `dynamodbav:"expiresAt"`
+}
+
+func toTargetItem(r run.Run, t run.Target) targetItem {
+	return targetItem{head: headOf(targetKey(r.Org, r.ID, t.ClusterID)), ClusterID: t.ClusterID, ClusterName: t.ClusterName, Action: t.Action,
+		Status: string(t.Status), Done: t.Status.Done(), Code: t.Code, Cause: t.Cause, LeftBehind: t.LeftBehind, Revision: t.Revision,
+		StartedAt: stamp{t.StartedAt}, EndedAt: stamp{t.EndedAt}}
+}
+
+func fromTargetItem(i targetItem) run.Target {
+	return run.Target{ClusterID: i.ClusterID, ClusterName: i.ClusterName, Action: i.Action, Status: run.TargetStatus(i.Status), Code: i.Code,
+		Cause: i.Cause, LeftBehind: i.LeftBehind, Revision: i.Revision, StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time}
+}
+
+func fromStepItem(i stepItem) run.Step {
+	return run.Step{ClusterID: i.ClusterID, ClusterName: i.ClusterName, State: i.State, Attempt: i.Attempt, Status: i.Status, Code: i.Code,
+		Cause: i.Cause, StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time}
+}
+
+// PutTargets keeps a run's targets as they are at its beginning. One that is there already stays as it is.
+func (s *Store) PutTargets(ctx context.Context, r run.Run, targets []run.Target) error {
+	g, groupCtx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for _, t := range targets {
+		g.Go(func() error {
+			err := s.put(groupCtx, toTargetItem(r, t), absent())
+			if conditionFailed(err) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return s.touchRun(ctx, r.Org, r.ID)
+}
+
+// ListTargets lists a run's targets by cluster id.
+func (s *Store) ListTargets(ctx context.Context, org, runID string) ([]run.Target, error) {
+	targets, _, err := listAs(ctx, s, query{pk: runPK(org, runID), prefix: "TARGET#"}, Page{}, fromTargetItem)
+	return targets, err
+}
+
+// UpdateTarget sets the target's status, code and cause, and whatever else t says; other fields of t that are zero stay as they are, and
+// so does a start that was recorded. A target that is done stays as it is: the first outcome counts.
+func (s *Store) UpdateTarget(ctx context.Context, org, runID string, t run.Target) error {
+	var u expression.UpdateBuilder
+	u = set(set(set(u, "ClusterID", t.ClusterID), "Status", string(t.Status)), "Done", t.Status.Done())
+	u = set(set(u, "Code", t.Code), "Cause", t.Cause)
+	for name, value := range map[string]string{"ClusterName": t.ClusterName, "Action": t.Action} {
+		if value != "" {
+			u = set(u, name, value)
+		}
+	}
+	if t.LeftBehind {
+		u = set(u, "LeftBehind", true)
+	}
+	if t.Revision != 0 {
+		u = set(u, "Revision", t.Revision)
+	}
+	if !t.StartedAt.IsZero() {
+		started := expression.Name("StartedAt")
+		u = u.Set(started, expression.IfNotExists(started, expression.Value(stamp{t.StartedAt})))
+	}
+	if !t.EndedAt.IsZero() {
+		u = set(u, "EndedAt", stamp{t.EndedAt})
+	}
+	open := expression.Name("Done").NotEqual(expression.Value(true))
+	err := s.update(ctx, targetKey(org, runID, t.ClusterID), u, open, nil)
+	if conditionFailed(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.touchRun(ctx, org, runID)
+}
+
+// PutStep keeps an attempt of a state: first as it begins, then as it ended. One that ended stays as it is.
+func (s *Store) PutStep(ctx context.Context, org, runID string, step run.Step) error {
+	item := stepItem{head: headOf(stepKey(org, runID, step.ClusterID, step.State, step.Attempt)), ClusterID: step.ClusterID,
+		ClusterName: step.ClusterName, State: step.State, Attempt: step.Attempt, Status: step.Status, Code: step.Code, Cause: step.Cause,
+		StartedAt: stamp{step.StartedAt}, EndedAt: stamp{step.EndedAt}, ExpiresAt: s.now().Add(stepsKept).Unix()}
+	err := s.put(ctx, item, absent().Or(equal("Status", stepRunning)))
+	if conditionFailed(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.touchRun(ctx, org, runID)
+}
+
+// ListSteps lists a run's steps by cluster id, state and attempt.
+func (s *Store) ListSteps(ctx context.Context, org, runID string) ([]run.Step, error) {
+	steps, _, err := listAs(ctx, s, query{pk: runPK(org, runID), prefix: "STEP#"}, Page{}, fromStepItem)
+	return steps, err
+}
+
+// FindTarget finds a target of a run.
+func (s *Store) FindTarget(ctx context.Context, org, runID, clusterID string) (run.Target, error) {
+	var item targetItem
+	found, err := s.get(ctx, targetKey(org, runID, clusterID), &item)
+	if err == nil && !found {
+		err = problem.NotFound("target-not-found", "run %q has no target %q", runID, clusterID)
+	}
+	return fromTargetItem(item), err
+}

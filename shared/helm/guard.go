@@ -1,0 +1,72 @@
+package helm
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// guard stands in the transport of a verb: it counts requests, and refuses every mutation from stopAt on, by wall clock (a frozen
+// process thaws with an old monotonic one), or once halt was called. What it cannot take back is the one request in flight.
+type guard struct {
+	stopAt   time.Time
+	requests atomic.Int64
+	halted   atomic.Pointer[Error]
+	lost     atomic.Pointer[error] // the last failure to get an answer
+}
+
+// wrap puts the guard before next.
+func (g *guard) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		if err := g.refuse(req); err != nil {
+			if req.Body != nil {
+				err = errors.Join(err, req.Body.Close())
+			}
+			return nil, err
+		}
+		g.requests.Add(1)
+		res, err := next.RoundTrip(req)
+		if err != nil {
+			g.lost.Store(&err)
+		}
+		return res, err
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func (g *guard) refuse(req *http.Request) error {
+	if !mutates(req) {
+		return nil
+	}
+	if now := time.Now(); !now.Round(0).Before(g.stopAt) {
+		g.halt(errorf(CodeMutationRefused, "the lease is about to end, so nothing is written any more; the next run repairs what is left"))
+	}
+	if err := g.halted.Load(); err != nil {
+		return fmt.Errorf("refusing %s %s: %w", req.Method, req.URL.Path, err)
+	}
+	return nil
+}
+
+// halt refuses every later mutation. The first reason stays.
+func (g *guard) halt(why *Error) { g.halted.CompareAndSwap(nil, why) }
+
+// mutates: reviews of oneself are POSTs that store nothing.
+func mutates(req *http.Request) bool {
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return false
+	case http.MethodPost:
+		for _, review := range []string{"/selfsubjectreviews", "/selfsubjectaccessreviews", "/selfsubjectrulesreviews"} {
+			if strings.HasSuffix(req.URL.Path, review) {
+				return false
+			}
+		}
+	}
+	return true
+}

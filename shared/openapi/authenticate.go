@@ -1,0 +1,78 @@
+package openapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/swell-sh/swell/shared/problem"
+)
+
+// Principal is who a request comes from.
+type Principal struct {
+	Org  string
+	Name string
+	Role string
+}
+
+// Verify says whose key a token is. An unknown key is the problem Unauthenticated; any other error is Swell's own.
+type Verify func(ctx context.Context, token string) (Principal, error)
+
+type principalKey struct{}
+
+// PrincipalOf returns who the request comes from; Authenticate put it there.
+func PrincipalOf(ctx context.Context) Principal {
+	p, _ := ctx.Value(principalKey{}).(Principal)
+	return p
+}
+
+// WithPrincipal gives a context the principal.
+func WithPrincipal(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// ErrUnauthenticated is what Verify returns for a key that is nobody's. Its words are the same for no key and for a wrong one.
+func ErrUnauthenticated() error {
+	return problem.With(http.StatusUnauthorized, "unauthenticated", "there is no valid key in this request").
+		At("Authorization").Try("send the header Authorization: Bearer <key>")
+}
+
+// public needs no key.
+var public = []string{"/openapi.json", "/api/version"}
+
+// Authenticate lets a request pass with a valid key only, but for the document and the version. CheckParameters then refuses the key of
+// another organization, since only the mux knows which one the path names.
+func Authenticate(next http.Handler, verify Verify) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(public, r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		principal, err := authenticate(r, verify)
+		if err != nil {
+			WriteProblem(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(WithPrincipal(r.Context(), principal)))
+	})
+}
+
+func authenticate(r *http.Request, verify Verify) (Principal, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return Principal{}, ErrUnauthenticated()
+	}
+	return verify(r.Context(), token)
+}
+
+// checkOrg refuses a path of another organization as one that does not exist.
+func checkOrg(r *http.Request) error {
+	if !strings.Contains(r.Pattern, "{org}") {
+		return nil
+	}
+	if org := PrincipalOf(r.Context()).Org; org == "" || r.PathValue("org") != org {
+		return problem.NotFound("org-not-found", "there is no such organization").Try("use the organization of your key")
+	}
+	return nil
+}
