@@ -36,10 +36,14 @@ func (d deployed) busy() bool {
 	return strings.HasSuffix(d.Status, "_IN_PROGRESS") && d.Status != "REVIEW_IN_PROGRESS"
 }
 
-// buildFunctions leaves the building to the Makefile. The local AWS runs a function as a process of this machine, so it is built for it.
+// buildFunctions leaves the building to the Makefile. MiniStack runs a function as a process of this machine, so it is built for it.
 func (s *stack) buildFunctions(ctx context.Context) (string, error) {
+	system := runtime.GOOS
+	if s.external {
+		system = "linux"
+	}
 	return "built", s.run(ctx, tool{name: "functions", env: environ(), args: []string{
-		"make", "build", "GOOS=" + runtime.GOOS, "GOARCH=" + runtime.GOARCH,
+		"make", "build", "GOOS=" + system, "GOARCH=" + runtime.GOARCH,
 	}})
 }
 

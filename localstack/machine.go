@@ -23,14 +23,14 @@ const (
 )
 
 // checkMachine finds what would stop `up` halfway, before it begins.
-func (s *stack) checkMachine(ctx context.Context, external bool) error {
+func (s *stack) checkMachine(ctx context.Context) error {
 	if err := s.checkDisk(); err != nil {
 		return err
 	}
 	if _, err := s.python(ctx); err != nil {
 		return err
 	}
-	if _, ok := s.running(ctx, awsProcess); ok || external {
+	if _, ok := s.running(ctx, awsProcess); ok || s.external {
 		return nil
 	}
 	return checkPort(ctx, awsPort)

@@ -27,6 +27,8 @@ type stack struct {
 	root   string    // the repository
 	notes  io.Writer // what happens and how long it took
 	answer io.Writer // what a script reads
+	// external: the local AWS is not ours to start; it runs in a Linux container.
+	external bool
 }
 
 func main() {
@@ -61,9 +63,10 @@ func (s *stack) command(ctx context.Context, args []string) error {
 	s.endOrphans(ctx)
 	switch {
 	case len(args) == 1 && args[0] == "up":
-		return s.up(ctx, false)
+		return s.up(ctx)
 	case len(args) == 2 && args[0] == "up" && args[1] == "--external":
-		return s.up(ctx, true)
+		s.external = true
+		return s.up(ctx)
 	case len(args) == 2 && args[0] == "cluster":
 		return s.cluster(ctx, args[1])
 	case len(args) == 1 && args[0] == "down":
@@ -79,26 +82,26 @@ func (s *stack) command(ctx context.Context, args []string) error {
 }
 
 // up builds the clusters' binary beside the rest: cold, it takes as long as all of the rest together.
-func (s *stack) up(ctx context.Context, external bool) error {
-	if err := s.checkMachine(ctx, external); err != nil {
+func (s *stack) up(ctx context.Context) error {
+	if err := s.checkMachine(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	built := make(chan error, 1)
 	go func() { built <- s.stage(ctx, "local-kubernetes", s.buildKubernetes) }()
-	err := s.upAWS(ctx, external)
+	err := s.upAWS(ctx)
 	if err != nil {
 		cancel()
 	}
 	return errors.Join(err, ignoreCanceled(err, <-built))
 }
 
-func (s *stack) upAWS(ctx context.Context, external bool) error {
+func (s *stack) upAWS(ctx context.Context) error {
 	if err := s.stage(ctx, "python environment", s.makeVenv); err != nil {
 		return err
 	}
-	if !external {
+	if !s.external {
 		if err := s.stage(ctx, "local AWS", s.startAWS); err != nil {
 			return err
 		}

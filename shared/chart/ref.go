@@ -83,17 +83,18 @@ func parseOCI(s string) (Ref, error) {
 			return Ref{}, refProblem("oci://%s has no valid tag", printable(s, 200))
 		}
 	}
-	host, _, ok := strings.Cut(path, "/")
-	if !ok || host == "" || strings.Contains(path, "@") {
-		return Ref{}, refProblem("oci://%s is not oci://host/path[:tag]", printable(s, 200))
-	}
-	if _, err := name.NewRepository(path, name.StrictValidation); err != nil {
+	_, elements, _ := strings.Cut(path, "/")
+	if _, err := name.NewRepository(path, name.StrictValidation); err != nil || !pathForm.MatchString(elements) {
 		return Ref{}, refProblem("oci://%s is not oci://host/path[:tag]", printable(s, 200))
 	}
 	return Ref{OCI: path, Name: path[strings.LastIndexByte(path, '/')+1:], Tag: tag}, nil
 }
 
-var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+// The forms of the OCI distribution specification.
+var (
+	pathForm = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+)
 
 func refProblem(format string, args ...any) *problem.Problem {
 	return problem.Invalid(CodeRef, format, args...).At("chart").

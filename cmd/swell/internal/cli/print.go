@@ -12,8 +12,8 @@ import (
 
 // table is rows under a head.
 type table struct {
-	head []string
-	rows [][]string
+	head  []string
+	rows  [][]string
 	notes []string // lines below
 }
 
