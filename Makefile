@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-ARCH     ?= $(shell uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')# of the functions: amd64 or arm64
+GOOS     ?= linux
+GOARCH   ?= $(shell uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')# of the functions; AWS wants arm64, or the parameter Architecture=x86_64
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 NAME     ?= extra
 BOOT     := github.com/swell-sh/swell/shared/boot
@@ -46,9 +47,9 @@ cluster: $(LOCALSTACK) ## start one more Kubernetes control plane: make cluster 
 	@$(LOCALSTACK) cluster $(NAME)
 
 .PHONY: build
-build: go ## build the functions for ARCH (default: this machine's; AWS wants ARCH=arm64)
+build: go ## build the functions for this machine; for AWS: make build GOARCH=arm64
 	@mkdir -p build/bin
-	@GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags lambda.norpc -ldflags '$(LDFLAGS)' -o build/bin/ ./functions/...
+	@GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -tags lambda.norpc -ldflags '$(LDFLAGS)' -o build/bin/ ./functions/...
 	@for f in $(FUNCTIONS); do mkdir -p build/functions/$$f; \
 	  cmp -s build/bin/$$f build/functions/$$f/bootstrap || cp build/bin/$$f build/functions/$$f/bootstrap; done
 

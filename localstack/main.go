@@ -18,6 +18,8 @@ import (
 const usage = `usage: localstack up [--external]    start the local AWS, deploy Swell to it, write .local/env
                                      (--external: something else listens on port 4566, such as LocalStack)
        localstack cluster NAME       start a Kubernetes cluster, print the path of its kubeconfig
+       localstack demo               show the main job, on two clusters (after up)
+       localstack venv               make the Python environment of sam, cfn-lint and the local AWS
        localstack status             what runs
        localstack down               stop everything, keep the state
        localstack clean              stop everything, remove .local`
@@ -69,6 +71,10 @@ func (s *stack) command(ctx context.Context, args []string) error {
 		return s.up(ctx)
 	case len(args) == 2 && args[0] == "cluster":
 		return s.cluster(ctx, args[1])
+	case len(args) == 1 && args[0] == "demo":
+		return s.demo(ctx)
+	case len(args) == 1 && args[0] == "venv":
+		return s.stage(ctx, "python environment", s.makeVenv)
 	case len(args) == 1 && args[0] == "down":
 		return s.down()
 	case len(args) == 1 && args[0] == "clean":

@@ -11,21 +11,19 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/swell-sh/swell/shared/problem"
 )
 
 // CacheLimit is how much of a function's disk a Cache takes: half of what Lambda gives.
 const CacheLimit = 256 << 20
 
-// Store keeps archives by digest. Get's error wraps fs.ErrNotExist where there is none.
+// Store keeps the archives of each org by digest.
 type Store interface {
-	Put(ctx context.Context, digest string, archive []byte) error
-	Get(ctx context.Context, digest string) ([]byte, error)
+	PutChart(ctx context.Context, org, digest string, archive []byte) error
+	GetChart(ctx context.Context, org, digest string) ([]byte, error)
 }
 
 // Cache is a Store in front of another: it keeps archives in a directory, so that a warm function reads each once. What lies there is compared with
-// its digest at each reading. A disk that is full or broken makes it slow, not wrong.
+// its digest at each reading, and no org finds there what another has. A disk that is full or broken makes it slow, not wrong.
 type Cache struct {
 	store Store
 	dir   string
@@ -40,49 +38,45 @@ func NewCache(store Store, dir string, limit int64) *Cache {
 	return &Cache{store: store, dir: dir, limit: limit}
 }
 
-// Put stores an archive under its digest.
-func (c *Cache) Put(ctx context.Context, digest string, archive []byte) error {
+// PutChart stores an archive of the org under its digest.
+func (c *Cache) PutChart(ctx context.Context, org, digest string, archive []byte) error {
 	if err := verify(archive, digest, "the request"); err != nil {
 		return err
 	}
-	if err := c.store.Put(ctx, digest, archive); err != nil {
-		return fmt.Errorf("storing chart %s: %w", digest, err)
+	if err := c.store.PutChart(ctx, org, digest, archive); err != nil {
+		return err
 	}
-	c.keep(digest, archive)
+	c.keep(c.path(org, digest), archive)
 	return nil
 }
 
-// Get returns the archive of that digest, or a problem chart-not-found.
-func (c *Cache) Get(ctx context.Context, digest string) ([]byte, error) {
-	if !digestForm.MatchString(digest) {
-		return nil, refProblem("a digest is sha256: and 64 hexadecimal digits in lower case")
-	}
-	if archive, ok := c.kept(digest); ok {
+// GetChart returns the org's archive of that digest. Where there is none the error is the store's.
+func (c *Cache) GetChart(ctx context.Context, org, digest string) ([]byte, error) {
+	path := c.path(org, digest)
+	if archive, ok := c.kept(path, digest); ok {
 		return archive, nil
 	}
-	archive, err := c.store.Get(ctx, digest)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, problem.Invalid(CodeNotFound, "no chart with digest %s was uploaded", digest).At("chart").Try("Upload it with POST helm/charts.")
-	}
+	archive, err := c.store.GetChart(ctx, org, digest)
 	if err != nil {
-		return nil, fmt.Errorf("reading chart %s: %w", digest, err)
+		return nil, err
 	}
 	if err := verify(archive, digest, "the store"); err != nil {
 		return nil, err
 	}
-	c.keep(digest, archive)
+	c.keep(path, archive)
 	return archive, nil
 }
 
-func (c *Cache) path(digest string) string {
-	return filepath.Join(c.dir, strings.TrimPrefix(digest, "sha256:")+".tgz")
+// path hashes both, so that neither can lead out of the directory.
+func (c *Cache) path(org, digest string) string {
+	name := strings.TrimPrefix(Digest(fmt.Appendf(nil, "%q %q", org, digest)), "sha256:")
+	return filepath.Join(c.dir, name+".tgz")
 }
 
-func (c *Cache) kept(digest string) ([]byte, bool) {
+func (c *Cache) kept(path, digest string) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	path := c.path(digest)
-	archive, err := os.ReadFile(path) //nolint:gosec // the name is made of a digest
+	archive, err := os.ReadFile(path) //nolint:gosec // path makes it
 	if err != nil {
 		return nil, false
 	}
@@ -96,7 +90,7 @@ func (c *Cache) kept(digest string) ([]byte, bool) {
 }
 
 // keep writes beside and renames, so that no other process of this function reads a half.
-func (c *Cache) keep(digest string, archive []byte) {
+func (c *Cache) keep(path string, archive []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if int64(len(archive)) > c.limit || os.MkdirAll(c.dir, 0o700) != nil {
@@ -108,7 +102,7 @@ func (c *Cache) keep(digest string, archive []byte) {
 		return
 	}
 	_, err = part.Write(archive)
-	if errors.Join(err, part.Close()) != nil || os.Rename(part.Name(), c.path(digest)) != nil {
+	if errors.Join(err, part.Close()) != nil || os.Rename(part.Name(), path) != nil {
 		_ = os.Remove(part.Name())
 	}
 }

@@ -16,6 +16,10 @@ import (
 	"github.com/swell-sh/swell/shared/problem"
 )
 
+const org = "acme"
+
+var errNone = errors.New("there is none")
+
 // bucket is a store that counts what is read from it.
 type bucket struct {
 	archives map[string][]byte
@@ -25,21 +29,21 @@ type bucket struct {
 
 var _ chart.Store = (*bucket)(nil)
 
-func (b *bucket) Put(_ context.Context, digest string, archive []byte) error {
+func (b *bucket) PutChart(_ context.Context, org, digest string, archive []byte) error {
 	if b.err == nil {
-		b.archives[digest] = archive
+		b.archives[org+digest] = archive
 	}
 	return b.err
 }
 
-func (b *bucket) Get(_ context.Context, digest string) ([]byte, error) {
+func (b *bucket) GetChart(_ context.Context, org, digest string) ([]byte, error) {
 	b.gets++
 	if b.err != nil {
 		return nil, b.err
 	}
-	archive, ok := b.archives[digest]
+	archive, ok := b.archives[org+digest]
 	if !ok {
-		return nil, fmt.Errorf("object %s: %w", digest, fs.ErrNotExist)
+		return nil, errNone
 	}
 	return archive, nil
 }
@@ -47,14 +51,14 @@ func (b *bucket) Get(_ context.Context, digest string) ([]byte, error) {
 func newBucket(archives ...[]byte) *bucket {
 	b := &bucket{archives: map[string][]byte{}}
 	for _, archive := range archives {
-		b.archives[chart.Digest(archive)] = archive
+		b.archives[org+chart.Digest(archive)] = archive
 	}
 	return b
 }
 
 func get(t *testing.T, c *chart.Cache, want []byte) {
 	t.Helper()
-	got, err := c.Get(t.Context(), chart.Digest(want))
+	got, err := c.GetChart(t.Context(), org, chart.Digest(want))
 	if err != nil || string(got) != string(want) {
 		t.Errorf("got %d bytes, %v", len(got), err)
 	}
@@ -72,7 +76,7 @@ func TestCacheReadsTheStoreOnce(t *testing.T) {
 	if store.gets != 2 {
 		t.Errorf("the store was read %d times", store.gets)
 	}
-	if err := cache.Put(t.Context(), chart.Digest([]byte("c")), []byte("c")); err != nil || len(store.archives) != 3 {
+	if err := cache.PutChart(t.Context(), org, chart.Digest([]byte("c")), []byte("c")); err != nil || len(store.archives) != 3 {
 		t.Errorf("putting: %v", err)
 	}
 	get(t, cache, []byte("c"))
@@ -91,7 +95,7 @@ func TestCacheStaysWithinItsLimit(t *testing.T) {
 	cache := chart.NewCache(store, dir, 100)
 	for i, archive := range archives {
 		get(t, cache, archive)
-		age(t, dir, archive, time.Duration(len(archives)-i)*time.Hour)
+		ageAll(t, dir)
 		get(t, cache, archives[0]) // used all the time, so it stays
 		if size := sizeOf(t, dir); size > 100 {
 			t.Errorf("after %d archives the cache has %d bytes", i+1, size)
@@ -108,30 +112,38 @@ func TestCacheStaysWithinItsLimit(t *testing.T) {
 	}
 }
 
-func fileOf(dir string, archive []byte) string {
-	return filepath.Join(dir, strings.TrimPrefix(chart.Digest(archive), "sha256:")+".tgz")
-}
-
-func age(t *testing.T, dir string, archive []byte, by time.Duration) {
+// ageAll makes everything in dir an hour older.
+func ageAll(t *testing.T, dir string) {
 	t.Helper()
-	then := time.Now().Add(-by)
-	if err := os.Chtimes(fileOf(dir, archive), then, then); err != nil {
-		t.Fatal(err)
+	for _, info := range files(t, dir) {
+		then := info.ModTime().Add(-time.Hour)
+		if err := os.Chtimes(filepath.Join(dir, info.Name()), then, then); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-func sizeOf(t *testing.T, dir string) int64 {
+func files(t *testing.T, dir string) []fs.FileInfo {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	total := int64(0)
+	var infos []fs.FileInfo
 	for _, entry := range entries {
 		info, err := entry.Info()
 		if err != nil {
 			t.Fatal(err)
 		}
+		infos = append(infos, info)
+	}
+	return infos
+}
+
+func sizeOf(t *testing.T, dir string) int64 {
+	t.Helper()
+	total := int64(0)
+	for _, info := range files(t, dir) {
 		total += info.Size()
 	}
 	return total
@@ -143,23 +155,28 @@ func TestCacheTrustsNobody(t *testing.T) {
 	dir := t.TempDir()
 	cache := chart.NewCache(store, dir, 100)
 	get(t, cache, archive)
-	if err := os.WriteFile(fileOf(dir, archive), []byte("another"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, info := range files(t, dir) {
+		if err := os.WriteFile(filepath.Join(dir, info.Name()), []byte("another"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	get(t, cache, archive)
 	if store.gets != 2 {
 		t.Error("a file that was changed was not read anew")
 	}
 
-	store.archives[chart.Digest(nil)] = archive
-	if _, err := cache.Get(t.Context(), chart.Digest(nil)); !problem.Is(err, chart.CodeDigest) {
+	store.archives[org+chart.Digest(nil)] = archive
+	if _, err := cache.GetChart(t.Context(), org, chart.Digest(nil)); !problem.Is(err, chart.CodeDigest) {
 		t.Errorf("a wrong archive in the store: got %v", err)
 	}
-	if err := cache.Put(t.Context(), chart.Digest(nil), archive); !problem.Is(err, chart.CodeDigest) {
+	if err := cache.PutChart(t.Context(), org, chart.Digest(nil), archive); !problem.Is(err, chart.CodeDigest) {
 		t.Errorf("putting under a wrong digest: got %v", err)
 	}
+	if _, err := cache.GetChart(t.Context(), "other", chart.Digest(archive)); !errors.Is(err, errNone) {
+		t.Errorf("another org: got %v", err)
+	}
 	for _, digest := range []string{"", "sha256:../../x", "../x"} {
-		if _, err := cache.Get(t.Context(), digest); !problem.Is(err, chart.CodeRef) {
+		if _, err := cache.GetChart(t.Context(), org, digest); !errors.Is(err, errNone) {
 			t.Errorf("digest %q: got %v", digest, err)
 		}
 	}
@@ -168,15 +185,15 @@ func TestCacheTrustsNobody(t *testing.T) {
 func TestCacheErrors(t *testing.T) {
 	store := newBucket()
 	cache := chart.NewCache(store, t.TempDir(), 100)
-	if _, err := cache.Get(t.Context(), chart.Digest([]byte("x"))); !problem.Is(err, chart.CodeNotFound) {
+	if _, err := cache.GetChart(t.Context(), org, chart.Digest([]byte("x"))); !errors.Is(err, errNone) {
 		t.Errorf("none: got %v", err)
 	}
 	errBoom := errors.New("boom")
 	store.err = errBoom
-	if _, err := cache.Get(t.Context(), chart.Digest([]byte("x"))); !errors.Is(err, errBoom) {
+	if _, err := cache.GetChart(t.Context(), org, chart.Digest([]byte("x"))); !errors.Is(err, errBoom) {
 		t.Errorf("getting: got %v", err)
 	}
-	if err := cache.Put(t.Context(), chart.Digest([]byte("x")), []byte("x")); !errors.Is(err, errBoom) {
+	if err := cache.PutChart(t.Context(), org, chart.Digest([]byte("x")), []byte("x")); !errors.Is(err, errBoom) {
 		t.Errorf("putting: got %v", err)
 	}
 }

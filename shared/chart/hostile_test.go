@@ -26,7 +26,7 @@ func TestCheckRefusesHostileArchives(t *testing.T) {
 	}{
 		"Traversal": {traversal(t), []string{chart.CodeArchive}},
 		"Links":     {links(), []string{chart.CodeArchive}},
-		"Bombs":     {bombs(t), []string{chart.CodeTooLarge, chart.CodeArchive}},
+		"Bombs":     {bombs(), []string{chart.CodeTooLarge, chart.CodeArchive}},
 		"Malformed": {malformed(), []string{chart.CodeArchive}},
 		"Metadata":  {badMetadata(), []string{chart.CodeMetadata, chart.CodeNotInstallable, chart.CodeTooLarge}},
 		"Schemas":   {badSchemas(), []string{chart.CodeSchemaRef, chart.CodeSchema}},
@@ -64,6 +64,7 @@ func alsoPacked(archives []hostile) []hostile {
 }
 
 func traversal(t *testing.T) []hostile {
+	t.Helper()
 	names := []string{
 		"../evil", "..", ".", "/etc/passwd", "//etc/passwd", "web/../evil", "web/../../evil", "web/..", "web//evil", "./web/evil", "web/./evil",
 		"web/templates/../../../evil", `web\..\evil`, `web/..\evil`, `\\host\evil`, "C:/evil", "web/C:/evil", "web/c:evil", "web/evil\n", "web/\x1b[2Jevil",
@@ -94,7 +95,7 @@ func links() []hostile {
 	return alsoPacked(all)
 }
 
-func bombs(t *testing.T) []hostile {
+func bombs() []hostile {
 	noise := noise()
 	var all []hostile
 	add := func(name string, archive []byte) { all = append(all, hostile{name, archive}) }

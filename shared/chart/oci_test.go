@@ -30,7 +30,7 @@ const (
 // loopback is a registry; wrap may answer in its place.
 func loopback(t *testing.T, wrap func(http.Handler) http.Handler) string {
 	t.Helper()
-	var handler http.Handler = registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	if wrap != nil {
 		handler = wrap(handler)
 	}
@@ -73,7 +73,7 @@ func push(t *testing.T, host, path, tag, configType, layerType string, archive [
 	if err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close()
+	_ = response.Body.Close()
 	if response.StatusCode != http.StatusCreated {
 		t.Fatalf("pushing gave %s", response.Status)
 	}

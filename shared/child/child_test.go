@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	child.Handle("address-space", func(context.Context, struct{}) (int, error) { return len(make([]byte, 3<<30)), nil })
 	child.Handle("recurse", func(context.Context, struct{}) (int, error) { return recurse(0), nil })
 	child.Handle("cpu", func(context.Context, struct{}) (n int, err error) {
-		for { //nolint:staticcheck // the bomb
+		for {
 			n++
 		}
 	})

@@ -13,15 +13,6 @@ func conditionFailed(err error) bool {
 	return errors.As(err, &failed)
 }
 
-// itemThatFailed is the item that a condition did not hold for, as far as the error has it.
-func itemThatFailed(err error) map[string]types.AttributeValue {
-	var failed *types.ConditionalCheckFailedException
-	if errors.As(err, &failed) {
-		return failed.Item
-	}
-	return nil
-}
-
 // refusedError is a transaction of which at least one condition did not hold: writes numbers them in the transaction's order.
 type refusedError struct {
 	writes map[int]bool

@@ -60,7 +60,7 @@ func (s *Store) CreateGroup(ctx context.Context, g group.Group) (group.Group, er
 		if failed[name] {
 			return group.Group{}, groupNameTaken(g.Name)
 		}
-		return group.Group{}, s.joinRefused(ctx, g, joins, failed, err)
+		return group.Group{}, s.joinRefused(ctx, g, joins, failed)
 	}
 	if err != nil || len(rest) == 0 {
 		return g, wrap(err, "creating cluster group %s", g.Name)
@@ -123,7 +123,7 @@ func (s *Store) checkJoin(ctx context.Context, g group.Group, clusterIDs []strin
 }
 
 // joinRefused says which join did not hold.
-func (s *Store) joinRefused(ctx context.Context, g group.Group, joins map[int]string, failed map[int]bool, cause error) error {
+func (s *Store) joinRefused(ctx context.Context, g group.Group, joins map[int]string, failed map[int]bool) error {
 	for write, id := range joins {
 		if failed[write] {
 			if err := s.checkJoin(ctx, g, []string{id}); err != nil {
@@ -131,10 +131,10 @@ func (s *Store) joinRefused(ctx context.Context, g group.Group, joins map[int]st
 			}
 		}
 	}
-	return groupChanged(g.Name, cause)
+	return groupChanged(g.Name)
 }
 
-func groupChanged(name string, _ error) *problem.Problem {
+func groupChanged(name string) *problem.Problem {
 	return problem.Conflict("group-changed", "cluster group %q was changed by somebody else meanwhile", name).Try("read it again and repeat the change")
 }
 
@@ -180,7 +180,7 @@ func (s *Store) UpdateGroup(ctx context.Context, g group.Group, expectedVersion 
 		return group.Group{}, err
 	}
 	if current.Version != expectedVersion {
-		return group.Group{}, groupChanged(current.Name, nil)
+		return group.Group{}, groupChanged(current.Name)
 	}
 	if err := s.checkJoin(ctx, g, join); err != nil {
 		return group.Group{}, err
@@ -236,7 +236,7 @@ func (s *Store) changeGroup(ctx context.Context, g group.Group, c change) (group
 	case failed[name]:
 		return group.Group{}, groupNameTaken(c.name)
 	default:
-		return group.Group{}, s.joinRefused(ctx, g, joins, failed, err)
+		return group.Group{}, s.joinRefused(ctx, g, joins, failed)
 	}
 }
 
@@ -273,7 +273,7 @@ func (s *Store) DeleteGroup(ctx context.Context, org, id string) error {
 	case item.Deployments > 0:
 		return groupHasDeployments(item.Name)
 	default:
-		return groupChanged(item.Name, err)
+		return groupChanged(item.Name)
 	}
 }
 

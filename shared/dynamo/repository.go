@@ -2,9 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"fmt"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/repository"
@@ -52,19 +49,9 @@ func (s *Store) ListRepositories(ctx context.Context, org string, page Page) (re
 
 // DeleteRepository forgets a chart repository. Charts that came from it stay.
 func (s *Store) DeleteRepository(ctx context.Context, org, name string) error {
-	w := s.transaction()
-	w.remove(repositoryKey(org, name), exists())
-	if w.err != nil {
-		return w.err
-	}
-	d := w.writes[0].Delete
-	_, err := s.api.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: d.TableName, Key: d.Key, ConditionExpression: d.ConditionExpression,
-		ExpressionAttributeNames: d.ExpressionAttributeNames, ExpressionAttributeValues: d.ExpressionAttributeValues})
+	err := s.remove(ctx, repositoryKey(org, name), exists())
 	if conditionFailed(err) {
 		return repositoryNotFound(name)
 	}
-	if err != nil {
-		return fmt.Errorf("deleting chart repository %s: %w", name, err)
-	}
-	return nil
+	return err
 }

@@ -72,11 +72,14 @@ func TestTargetsAndSteps(t *testing.T) {
 		{ClusterID: "b", ClusterName: "beta", Action: "upgrade", Status: run.TargetWaiting},
 	}
 	must(t, s.PutTargets(t.Context(), r, targets))
-	deploying := run.Target{ClusterID: "a", Status: run.TargetDeploying, StartedAt: after(1)}
+	deploying := run.Target{ClusterID: "a", Status: run.TargetDeploying, StartedAt: after(1), Cause: "1 of 3 pods are ready"}
 	must(t, s.UpdateTarget(t.Context(), orgA, r.ID, deploying))
 	must(t, s.PutTargets(t.Context(), r, targets)) // again: what is there stays
-	deploying.StartedAt = after(5)
+	deploying.StartedAt, deploying.Cause = after(5), ""
 	must(t, s.UpdateTarget(t.Context(), orgA, r.ID, deploying))
+	began, err := s.FindTarget(t.Context(), orgA, r.ID, "a")
+	must(t, err)
+	wantEqual(t, began, run.Target{ClusterID: "a", ClusterName: "alpha", Action: "install", Status: run.TargetDeploying, StartedAt: after(1)})
 	failed := run.Target{ClusterID: "a", Status: run.TargetFailed, Code: "hook-timeout", Cause: "job migrate", LeftBehind: true, Revision: 3, EndedAt: after(6)}
 	must(t, s.UpdateTarget(t.Context(), orgA, r.ID, failed))
 	must(t, s.UpdateTarget(t.Context(), orgA, r.ID, run.Target{ClusterID: "a", Status: run.TargetVerifying}))                    // late
@@ -220,20 +223,20 @@ func TestSweeperFindsRunsThatAreNotDone(t *testing.T) {
 		return ids
 	}
 	self := []string{orgA + "/" + r.ID}
-	wantEqual(t, due(noon), nil)
+	wantEqual(t, due(noon), []string(nil))
 	wantEqual(t, due(noon.Add(dynamo.SweepPendingAfter)), self)
 	_, err := s.StartRun(t.Context(), orgA, r.ID, after(1))
 	must(t, err)
-	wantEqual(t, due(noon.Add(dynamo.SweepPendingAfter)), nil)
+	wantEqual(t, due(noon.Add(dynamo.SweepPendingAfter)), []string(nil))
 	wantEqual(t, due(after(1).Add(dynamo.SweepRunningAfter)), self)
 	must(t, s.DeferRun(t.Context(), orgA, r.ID, noon.Add(2*time.Hour)))
 	must(t, s.DeferRun(t.Context(), orgB, r.ID, noon))
-	wantEqual(t, due(noon.Add(time.Hour)), nil)
+	wantEqual(t, due(noon.Add(time.Hour)), []string(nil))
 	wantEqual(t, due(noon.Add(2*time.Hour)), self)
 	_, err = s.FinishRun(t.Context(), orgA, r.ID, run.Succeeded, "", "", noon)
 	must(t, err)
 	must(t, s.DeferRun(t.Context(), orgA, r.ID, noon))
-	wantEqual(t, due(noon.Add(9*time.Hour)), nil)
+	wantEqual(t, due(noon.Add(9*time.Hour)), []string(nil))
 }
 
 func TestKeysAndRepositories(t *testing.T) {

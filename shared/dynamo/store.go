@@ -93,8 +93,7 @@ func (s *Store) put(ctx context.Context, item any, condition expression.Conditio
 	}
 	_, err = s.api.PutItem(ctx, &dynamodb.PutItemInput{TableName: write.TableName, Item: write.Item,
 		ConditionExpression: write.ConditionExpression, ExpressionAttributeNames: write.ExpressionAttributeNames,
-		ExpressionAttributeValues:           write.ExpressionAttributeValues,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld})
+		ExpressionAttributeValues: write.ExpressionAttributeValues})
 	if err != nil {
 		return fmt.Errorf("writing item %s %s: %w", text(write.Item, "PK"), text(write.Item, "SK"), err)
 	}
@@ -109,8 +108,7 @@ func (s *Store) update(ctx context.Context, k key, change expression.UpdateBuild
 	}
 	in := &dynamodb.UpdateItemInput{TableName: write.TableName, Key: write.Key, UpdateExpression: write.UpdateExpression,
 		ConditionExpression: write.ConditionExpression, ExpressionAttributeNames: write.ExpressionAttributeNames,
-		ExpressionAttributeValues:           write.ExpressionAttributeValues,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld}
+		ExpressionAttributeValues: write.ExpressionAttributeValues}
 	if item != nil {
 		in.ReturnValues = types.ReturnValueAllNew
 	}
@@ -122,6 +120,17 @@ func (s *Store) update(ctx context.Context, k key, change expression.UpdateBuild
 		return nil
 	}
 	return unmarshal(out.Attributes, item)
+}
+
+// remove deletes an item if the condition holds.
+func (s *Store) remove(ctx context.Context, k key, condition expression.ConditionBuilder) error {
+	e, err := expression.NewBuilder().WithCondition(condition).Build()
+	if err != nil {
+		return fmt.Errorf("building a condition: %w", err)
+	}
+	_, err = s.api.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.table, Key: k.attributes(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()})
+	return wrap(err, "deleting item %s %s", k.PK, k.SK)
 }
 
 func (s *Store) putWrite(item any, condition expression.ConditionBuilder) (*types.Put, error) {

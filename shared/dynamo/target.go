@@ -77,22 +77,16 @@ func (s *Store) ListTargets(ctx context.Context, org, runID string) ([]run.Targe
 	return targets, err
 }
 
-// UpdateTarget sets the target's status, code and cause, and whatever else t says; other fields of t that are zero stay as they are, and
-// so does a start that was recorded. A target that is done stays as it is: the first outcome counts.
+// UpdateTarget makes the target what t says. Its name, action and times stay where t has none, and so does a start that was recorded. A
+// target that is done stays as it is: the first outcome counts.
 func (s *Store) UpdateTarget(ctx context.Context, org, runID string, t run.Target) error {
 	var u expression.UpdateBuilder
 	u = set(set(set(u, "ClusterID", t.ClusterID), "Status", string(t.Status)), "Done", t.Status.Done())
-	u = set(set(u, "Code", t.Code), "Cause", t.Cause)
+	u = set(set(set(set(u, "Code", t.Code), "Cause", t.Cause), "LeftBehind", t.LeftBehind), "Revision", t.Revision)
 	for name, value := range map[string]string{"ClusterName": t.ClusterName, "Action": t.Action} {
 		if value != "" {
 			u = set(u, name, value)
 		}
-	}
-	if t.LeftBehind {
-		u = set(u, "LeftBehind", true)
-	}
-	if t.Revision != 0 {
-		u = set(u, "Revision", t.Revision)
 	}
 	if !t.StartedAt.IsZero() {
 		started := expression.Name("StartedAt")

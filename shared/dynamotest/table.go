@@ -10,6 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// TimeToLive is the attribute that says when an item may go.
+const TimeToLive = "expiresAt"
+
 // Table is the store's table: what template.yaml must say too.
 func Table(name string) *dynamodb.CreateTableInput {
 	in := &dynamodb.CreateTableInput{TableName: &name, BillingMode: types.BillingModePayPerRequest, KeySchema: keys("PK", "SK"),
@@ -35,7 +38,7 @@ func CreateTable(ctx context.Context, client *dynamodb.Client, name string) erro
 		return fmt.Errorf("creating table %s: %w", name, err)
 	}
 	_, err := client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{TableName: &name,
-		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("expiresAt"), Enabled: aws.Bool(true)}})
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(TimeToLive), Enabled: aws.Bool(true)}})
 	if err != nil {
 		return fmt.Errorf("setting the time to live of table %s: %w", name, err)
 	}

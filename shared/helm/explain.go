@@ -70,7 +70,7 @@ func (v *verb) seen(err error) *Error {
 	}
 	if v.records != nil && v.records.stored != nil {
 		for _, h := range v.records.stored.Hooks {
-			if h.LastRun.Phase == helmrelease.HookPhaseFailed {
+			if h.LastRun.Phase == helmrelease.HookPhaseFailed && !h.LastRun.StartedAt.Time.Before(v.started) { // not an earlier verb's
 				return &Error{Code: CodeHookFailed, Object: h.Kind + "/" + h.Name, Cause: err.Error()}
 			}
 		}

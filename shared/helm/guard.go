@@ -3,6 +3,7 @@ package helm
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -10,7 +11,8 @@ import (
 )
 
 // guard stands in the transport of a verb: it counts requests, and refuses every mutation from stopAt on, by wall clock (a frozen
-// process thaws with an old monotonic one), or once halt was called. What it cannot take back is the one request in flight.
+// process thaws with an old monotonic one), or once halt was called. What it cannot take back are requests in flight: one, or as many
+// as are sent side by side for one kind of object.
 type guard struct {
 	stopAt   time.Time
 	requests atomic.Int64
@@ -28,12 +30,43 @@ func (g *guard) wrap(next http.RoundTripper) http.RoundTripper {
 			return nil, err
 		}
 		g.requests.Add(1)
-		res, err := next.RoundTrip(req)
+		res, err := next.RoundTrip(g.late(req))
 		if err != nil {
 			g.lost.Store(&err)
 		}
 		return res, err
 	})
+}
+
+// late looks again when a mutation's body is sent, which may be long after RoundTrip began: the process may have been frozen in between.
+// A server acts on no request whose body does not end.
+func (g *guard) late(req *http.Request) *http.Request {
+	if !mutates(req) || req.Body == nil || req.Body == http.NoBody {
+		return req
+	}
+	watched := *req
+	watched.Body = &watchedBody{req.Body, g, req}
+	if get := req.GetBody; get != nil {
+		watched.GetBody = func() (io.ReadCloser, error) {
+			body, err := get()
+			return &watchedBody{body, g, req}, err
+		}
+	}
+	return &watched
+}
+
+type watchedBody struct {
+	io.ReadCloser
+	guard *guard
+	req   *http.Request
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if refused := b.guard.refuse(b.req); refused != nil {
+		return 0, refused
+	}
+	return n, err
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

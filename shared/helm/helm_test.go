@@ -60,12 +60,12 @@ func apply(t *testing.T, op helm.Op) helm.Result {
 }
 
 // refused runs a verb that must fail with that code.
-func refused(ctx context.Context, t *testing.T, op helm.Op, code string) (helm.Result, *helm.Error) {
+func refused(ctx context.Context, t *testing.T, op helm.Op, code string) (helm.Result, helm.Error) {
 	t.Helper()
 	result, err := helm.Apply(ctx, op)
 	e, ok := errors.AsType[*helm.Error](err)
 	if !ok || e.Code != code {
 		t.Fatalf("got %v, want an error with code %s", err, code)
 	}
-	return result, e
+	return result, *e
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -27,9 +28,13 @@ type plainRequest Request
 
 func renderInChild(_ context.Context, req plainRequest) (Rendered, error) {
 	quiet()
+	started := time.Now()
 	first, err := render(req)
 	if err != nil {
 		return Rendered{}, err
+	}
+	if time.Since(started) > renderWall/3 { // no time to look twice, so nothing is promised
+		return first.out, nil
 	}
 	again, err := render(req)
 	if err != nil {

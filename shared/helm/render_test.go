@@ -1,6 +1,9 @@
 package helm_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -182,5 +185,23 @@ func TestRenderProblems(t *testing.T) {
 				t.Errorf("%q quotes a value", err)
 			}
 		})
+	}
+}
+
+func TestNothingPrintsValues(t *testing.T) {
+	t.Parallel()
+	values := map[string]any{"password": "hunter22"}
+	for _, v := range []any{helm.Request{Values: values}, &helm.Request{Values: values}, helm.Op{Values: values}, &helm.Op{Values: values}} {
+		var logged strings.Builder
+		slog.New(slog.NewJSONHandler(&logged, nil)).Info("op", "op", v)
+		encoded, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{fmt.Sprint(v), fmt.Sprintf("%+v %#v %q %x", v, v, v, v), logged.String(), string(encoded)} {
+			if strings.Contains(text, "hunter22") || strings.Contains(text, "68756e746572") {
+				t.Errorf("%T prints %s", v, text)
+			}
+		}
 	}
 }

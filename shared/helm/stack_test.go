@@ -207,9 +207,7 @@ func TestStackFrozenAndThawed(t *testing.T) {
 	op := s.op(t, release.Upgrade, 2, stuck, map[string]any{"text": "zombie"})
 	op.HookTimeout = 3 * time.Second
 	pid, done := s.beginStuck(t, op, 2)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, pid)
 	setStatus(t, byHand(t, s.cred, s.namespace), 2, helmrelease.StatusFailed)
 	apply(t, s.op(t, release.Recover, 3, helmtest.ConfigMaps(3), map[string]any{"text": "good"}))
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {

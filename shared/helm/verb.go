@@ -28,6 +28,7 @@ const recordReserve = 5 * time.Second
 // verb is one run of one of Helm's verbs, in the child.
 type verb struct {
 	req     verbRequest
+	started time.Time
 	hide    redactor
 	guard   *guard
 	records *records
@@ -39,9 +40,10 @@ type verb struct {
 func applyInChild(ctx context.Context, req verbRequest) (verbAnswer, error) {
 	quiet()
 	v := &verb{
-		req:   req,
-		hide:  newRedactor(req.Values, req.ReleaseName, req.Namespace),
-		guard: &guard{stopAt: req.StopMutationsAt},
+		req:     req,
+		started: time.Now(),
+		hide:    newRedactor(req.Values, req.ReleaseName, req.Namespace),
+		guard:   &guard{stopAt: req.StopMutationsAt},
 	}
 	err := v.run(ctx)
 	return verbAnswer{Result: v.result(), Error: v.explain(err)}, nil

@@ -31,24 +31,36 @@ type outcome struct {
 	err    error
 }
 
-// freezeAt starts the verb, and freezes its child when the server gets the first request that matches.
-func freezeAt(t *testing.T, server *kubetest.Server, op helm.Op, matches func(*http.Request) bool) (thaw func() outcome) {
+// zombie is a verb whose child is frozen.
+type zombie struct {
+	pid  int
+	done chan outcome
+}
+
+// thaw lets it go on, and returns how it ends.
+func (z zombie) thaw(t *testing.T) outcome {
 	t.Helper()
-	frozen := make(chan int)
+	if err := syscall.Kill(z.pid, syscall.SIGCONT); err != nil {
+		t.Error(err)
+	}
+	return <-z.done
+}
+
+// freezeAt starts the verb, and freezes its child when the server gets the first request that matches.
+func freezeAt(t *testing.T, server *kubetest.Server, op helm.Op, matches func(*http.Request) bool) zombie {
+	t.Helper()
+	frozen, done := make(chan int), make(chan outcome, 1)
 	var once sync.Once
 	server.Fail(func(r *http.Request) *metav1.Status {
 		if matches(r) {
 			once.Do(func() {
 				pid := childOf(t)
-				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-					t.Error(err)
-				}
+				freeze(t, pid)
 				frozen <- pid
 			})
 		}
 		return nil
 	})
-	done := make(chan outcome, 1)
 	go func() {
 		result, err := helm.Apply(t.Context(), op)
 		done <- outcome{result, err}
@@ -60,16 +72,31 @@ func freezeAt(t *testing.T, server *kubetest.Server, op helm.Op, matches func(*h
 		t.Fatalf("the verb ended before it could be frozen: %+v, %v", early.result, early.err)
 	}
 	awaitQuiet(server)
-	return func() outcome {
-		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+	return zombie{pid, done}
+}
+
+// freeze returns when every thread has stopped: the signal alone does not wait for that.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Error(err)
+	}
+	for running := true; running; time.Sleep(time.Millisecond) {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil {
 			t.Error(err)
 		}
-		return <-done
+		running = false
+		for _, path := range threads {
+			stat, err := os.ReadFile(path)
+			running = running || (err == nil && !bytes.Contains(stat, []byte(") T ")))
+		}
 	}
 }
 
 // childOf finds the one child of this process.
 func childOf(t *testing.T) int {
+	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		t.Error(err)
@@ -110,12 +137,17 @@ func texts(server *kubetest.Server, n int) []any {
 func TestTwoZombies(t *testing.T) {
 	const n = 20
 	server := newServer(t, kubetest.Options{})
-	chart := helmtest.ConfigMaps(n)
+	// A Secret comes before the ConfigMaps, and alone: at its PATCH nothing else is in flight.
+	chart := helmtest.ConfigMaps(n).With("templates/first.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: first}\nstringData: {text: {{ .Values.text }}}\n")
+	began := time.Now()
 	apply(t, newOp(t, server, release.Install, chart, nil))
+	lease := time.Second + 10*time.Since(began) // enough to reach the point of freezing, on any machine
 
 	one := newOp(t, server, release.Upgrade, chart, map[string]any{"text": "zombie"})
-	one.Fence, one.StopMutationsAt = 2, time.Now().Add(4*time.Second)
-	thaw := freezeAt(t, server, one, func(r *http.Request) bool { return r.Method == http.MethodPatch })
+	one.Fence, one.StopMutationsAt = 2, time.Now().Add(lease)
+	frozen := freezeAt(t, server, one, func(r *http.Request) bool {
+		return r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/secrets/first")
+	})
 	time.Sleep(time.Until(one.StopMutationsAt))
 
 	setStatus(t, byHand(t, server.Credential(), namespace), 2, helmrelease.StatusFailed) // as the recovery does
@@ -128,7 +160,7 @@ func TestTwoZombies(t *testing.T) {
 	two.Fence = 3
 	refused(t.Context(), t, two, helm.CodeFenced)
 
-	woken := thaw()
+	woken := frozen.thaw(t)
 	if woken.err == nil || !strings.Contains(woken.err.Error(), helm.CodeMutationRefused) {
 		t.Errorf("the thawed verb ended with %v", woken.err)
 	}
@@ -153,14 +185,14 @@ func TestZombieWithAWrongClock(t *testing.T) {
 
 	zombie := newOp(t, server, release.Upgrade, chart, map[string]any{"text": "zombie"})
 	zombie.Fence = 2
-	thaw := freezeAt(t, server, zombie, func(r *http.Request) bool {
+	frozen := freezeAt(t, server, zombie, func(r *http.Request) bool {
 		return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".v1")
 	})
 	next := newOp(t, server, release.Upgrade, chart, map[string]any{"text": "good"})
 	next.Fence = 3
 	apply(t, next)
 
-	if woken := thaw(); woken.err == nil || !strings.Contains(woken.err.Error(), helm.CodeFenced) {
+	if woken := frozen.thaw(t); woken.err == nil || !strings.Contains(woken.err.Error(), helm.CodeFenced) {
 		t.Errorf("the thawed verb ended with %v", woken.err)
 	}
 	if diff := cmp.Diff([]any{"good", "good"}, texts(server, 2)); diff != "" {
@@ -175,11 +207,11 @@ func TestZombieWithAWrongClock(t *testing.T) {
 func TestRecordChangedInMidVerb(t *testing.T) {
 	server := newServer(t, kubetest.Options{})
 	chart := helmtest.ConfigMaps(2).With("templates/job.yaml", helmtest.Hook("migrate", "pre-install"))
-	thaw := freezeAt(t, server, newOp(t, server, release.Install, chart, nil), func(r *http.Request) bool {
+	frozen := freezeAt(t, server, newOp(t, server, release.Install, chart, nil), func(r *http.Request) bool {
 		return strings.HasSuffix(r.URL.Path, "/jobs/migrate")
 	})
 	setStatus(t, byHand(t, server.Credential(), namespace), 1, helmrelease.StatusFailed)
-	woken := thaw()
+	woken := frozen.thaw(t)
 	if woken.err == nil || !strings.Contains(woken.err.Error(), helm.CodeReleaseConflict) {
 		t.Errorf("it ended with %v", woken.err)
 	}
@@ -192,13 +224,13 @@ func TestRecordChangedInMidVerb(t *testing.T) {
 func TestKilledInMidVerb(t *testing.T) {
 	server := newServer(t, kubetest.Options{})
 	chart := helmtest.ConfigMaps(20)
-	thaw := freezeAt(t, server, newOp(t, server, release.Install, chart, nil), func(r *http.Request) bool {
+	frozen := freezeAt(t, server, newOp(t, server, release.Install, chart, nil), func(r *http.Request) bool {
 		return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/configmaps")
 	})
-	if err := syscall.Kill(childOf(t), syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(frozen.pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if killed := thaw(); killed.err == nil || !strings.Contains(killed.err.Error(), helm.CodeKilled) {
+	if killed := <-frozen.done; killed.err == nil || !strings.Contains(killed.err.Error(), helm.CodeKilled) {
 		t.Errorf("it ended with %v", killed.err)
 	}
 	refused(t.Context(), t, newOp(t, server, release.Upgrade, chart, nil), helm.CodeReleasePending)

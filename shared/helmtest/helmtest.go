@@ -16,8 +16,8 @@ import (
 type Chart map[string]string
 
 // Archive is the chart packed as `helm package` does.
-func (c Chart) Archive(t testing.TB) []byte {
-	t.Helper()
+func (c Chart) Archive(tb testing.TB) []byte {
+	tb.Helper()
 	files := maps.Clone(c)
 	if files["Chart.yaml"] == "" {
 		files["Chart.yaml"] = Meta("web", "1.0.0")
@@ -30,17 +30,17 @@ func (c Chart) Archive(t testing.TB) []byte {
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		header := &tar.Header{Name: name + "/" + path, Mode: 0o644, Size: int64(len(files[path])), Typeflag: tar.TypeReg}
 		if err := tape.WriteHeader(header); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := tape.Write([]byte(files[path])); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := tape.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := zip.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.Bytes()
 }

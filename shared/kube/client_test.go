@@ -28,19 +28,19 @@ import (
 
 var loopback = netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 
-func newServer(t testing.TB, opts kubetest.Options) (*kubetest.Server, *kube.Client) {
-	t.Helper()
-	server := kubetest.New(t, opts)
-	return server, newClient(t, server.Credential())
+func newServer(tb testing.TB, opts kubetest.Options) (*kubetest.Server, *kube.Client) {
+	tb.Helper()
+	server := kubetest.New(tb, opts)
+	return server, newClient(tb, server.Credential())
 }
 
-func newClient(t testing.TB, cred kube.Credential, opts ...kube.Option) *kube.Client {
-	t.Helper()
+func newClient(tb testing.TB, cred kube.Credential, opts ...kube.Option) *kube.Client {
+	tb.Helper()
 	client, err := kube.New(cred, loopback, opts...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(client.Close)
+	tb.Cleanup(client.Close)
 	return client
 }
 
@@ -98,8 +98,8 @@ func TestProbeErrors(t *testing.T) {
 		}
 	}
 	cases := map[string]struct {
-		break_ func(*kubetest.Server, *kube.Credential)
-		want   string
+		harm func(*kubetest.Server, *kube.Credential)
+		want string
 	}{
 		"WrongToken":  {func(_ *kubetest.Server, c *kube.Credential) { c.Token = "wrong" }, "ClusterUnauthorized"},
 		"NoNamespace": {forbid("kube-system"), "ClusterUnauthorized"},
@@ -115,7 +115,7 @@ func TestProbeErrors(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			server := kubetest.New(t, kubetest.Options{})
 			cred := server.Credential()
-			tc.break_(server, &cred)
+			tc.harm(server, &cred)
 			policy := loopback
 			policy.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 				return nil, &net.DNSError{Err: "no such host", IsNotFound: true}

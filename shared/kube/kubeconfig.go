@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -63,7 +64,7 @@ func readYAML(raw []byte) (*yaml.Node, error) {
 		// The parser's own text may quote the input.
 		return nil, refuse("kubeconfig-unreadable", "the kubeconfig is not YAML or JSON %s", lineOf.FindString(err.Error()))
 	}
-	if err := decoder.Decode(&more); err != io.EOF {
+	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, refuse("kubeconfig-unreadable", "the kubeconfig is more than one document")
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {

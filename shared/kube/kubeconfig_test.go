@@ -28,20 +28,20 @@ const (
 )
 
 // pair is a self-signed certificate and its key, as PEM.
-func pair(t testing.TB) (cert, key []byte) {
-	t.Helper()
+func pair(tb testing.TB) (cert, key []byte) {
+	tb.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	raw, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
 }
@@ -109,11 +109,11 @@ func TestParseKubeconfig(t *testing.T) {
 	}
 }
 
-func clear(t testing.TB, c kube.Credential) string {
-	t.Helper()
+func clear(tb testing.TB, c kube.Credential) string {
+	tb.Helper()
 	raw, err := c.Marshal()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(raw)
 }

@@ -15,12 +15,12 @@ import (
 )
 
 // put stores objects written as YAML.
-func put(t testing.TB, server *kubetest.Server, docs string) {
-	t.Helper()
+func put(tb testing.TB, server *kubetest.Server, docs string) {
+	tb.Helper()
 	for doc := range strings.SplitSeq(docs, "\n---\n") {
 		obj := map[string]any{}
 		if err := yaml.Unmarshal([]byte(doc), &obj); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		server.Put(obj)
 	}

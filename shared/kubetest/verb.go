@@ -267,9 +267,9 @@ func checkSecret(res resource, k key, obj object) *metav1.Status {
 	size := 0
 	for _, value := range asMap(obj["data"]) {
 		text, _ := value.(string)
-		size += base64.StdEncoding.DecodedLen(len(text))
+		size += base64.StdEncoding.DecodedLen(len(text)) - strings.Count(text, "=")
 	}
-	if size > maxSecret+2 {
+	if size > maxSecret {
 		return invalid(res, k.name, "data: Too long: may not be more than 1048576 bytes")
 	}
 	return nil

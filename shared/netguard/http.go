@@ -145,7 +145,7 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 			kept[name] = values
 		}
 	}
-	r.Header = kept
+	r.Header = kept //nolint:gosec // this removes headers
 	return nil
 }
 

@@ -206,11 +206,21 @@ var spellings = []string{
 }
 
 func guarded(t *testing.T, csv string) netguard.Policy {
+	t.Helper()
 	p := mustParse(t, csv)
 	p.Resolver = resolver(map[string][]string{
 		"loop.example": {"127.0.0.1"}, "six.example": {"::1"}, "mapped.example": {"::ffff:127.0.0.1"}, "private.example": {"10.0.0.1"},
 	})
 	return p
+}
+
+// get is what becomes of a request.
+func get(client *http.Client, url string) error {
+	resp, err := client.Get(url)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	return err
 }
 
 func TestNoSpellingReachesLoopback(t *testing.T) {
@@ -219,9 +229,7 @@ func TestNoSpellingReachesLoopback(t *testing.T) {
 		client := guarded(t, csv).HTTPClient(2 * time.Second)
 		for _, scheme := range []string{"https", "http", "HTTPS", "ftp", "file", "gopher"} {
 			for _, host := range spellings {
-				resp, err := client.Get(scheme + "://" + host + ":" + canary.port + "/")
-				if err == nil {
-					_ = resp.Body.Close()
+				if get(client, scheme+"://"+host+":"+canary.port+"/") == nil {
 					t.Errorf("%s://%s: was answered", scheme, host)
 				}
 			}
@@ -297,8 +305,7 @@ func TestCheckURL(t *testing.T) {
 func TestRedirects(t *testing.T) {
 	canary := newCanary(t)
 	hops := 0
-	var server *httptest.Server
-	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/far":
 			hops++
@@ -323,20 +330,16 @@ func TestRedirects(t *testing.T) {
 		"https://0.0.0.0:" + canary.port, "http://user:pass@127.0.0.1:" + canary.port, "file:///etc/hosts", "http://169.254.169.254/latest/meta-data",
 		"http://2130706433:" + canary.port, "http://six.example:" + canary.port,
 	} {
-		resp, err := client.Get(server.URL + "/to?url=" + url.QueryEscape(target))
-		if err == nil {
-			_ = resp.Body.Close()
+		if get(client, server.URL+"/to?url="+url.QueryEscape(target)) == nil {
 			t.Errorf("redirect to %s: was followed", target)
 		}
 	}
 	canary.silent(t)
 
-	resp, err := client.Get(server.URL + "/three")
-	if err != nil {
-		t.Fatalf("three redirects: %v", err)
+	if err := get(client, server.URL+"/three"); err != nil {
+		t.Errorf("three redirects: %v", err)
 	}
-	_ = resp.Body.Close()
-	if _, err := client.Get(server.URL + "/far"); !problem.Is(err, "url-refused") || hops != 4 {
+	if err := get(client, server.URL+"/far"); !problem.Is(err, "url-refused") || hops != 4 {
 		t.Errorf("endless redirects: %v after %d requests, want a refusal after 4", err, hops)
 	}
 }
@@ -350,13 +353,11 @@ func TestRebinding(t *testing.T) {
 	p.Resolver = resolver(map[string][]string{"flip.example": {"127.0.0.1", "0.0.0.0"}})
 	client := p.HTTPClient(5 * time.Second)
 
-	resp, err := client.Get("http://flip.example:" + port)
-	if err != nil {
+	if err := get(client, "http://flip.example:"+port); err != nil {
 		t.Fatalf("the first answer is allowed: %v", err)
 	}
-	_ = resp.Body.Close()
 	for _, at := range []string{port, canary.port} {
-		if _, err := client.Get("http://flip.example:" + at); !netguard.Refused(err) {
+		if err := get(client, "http://flip.example:"+at); !netguard.Refused(err) {
 			t.Errorf("the second answer: %v, want a refusal", err)
 		}
 	}
@@ -380,17 +381,19 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 	defer first.Close()
 	client := mustParse(t, "127.0.0.0/8").HTTPClient(5 * time.Second)
 
-	send := func(method, path, body string) (*http.Response, error) {
+	send := func(method, path, body string) error {
 		r, _ := http.NewRequestWithContext(t.Context(), method, first.URL+path, strings.NewReader(body))
 		r.Header = http.Header{"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-Api-Key": {"x"}, "Private-Token": {"x"}, "Accept": {"text/plain"}}
-		return client.Do(r)
+		resp, err := client.Do(r)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err
 	}
 	for path, wantKey := range map[string]string{"/leave?X-Amz-Signature=s": "", "/stay": "x"} {
-		resp, err := send(http.MethodGet, path, "")
-		if err != nil {
+		if err := send(http.MethodGet, path, ""); err != nil {
 			t.Fatal(err)
 		}
-		_ = resp.Body.Close()
 		r := <-got
 		for _, name := range []string{"X-Api-Key", "Private-Token"} {
 			if r.Header.Get(name) != wantKey {
@@ -404,7 +407,7 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 			t.Errorf("%s: Referer %q, Accept %q", path, r.Header.Get("Referer"), r.Header.Get("Accept"))
 		}
 	}
-	if _, err := send(http.MethodPost, "/leave", "a secret body"); !problem.Is(err, "url-refused") {
+	if err := send(http.MethodPost, "/leave", "a secret body"); !problem.Is(err, "url-refused") {
 		t.Errorf("a POST sent elsewhere: %v, want a refusal", err)
 	}
 }
@@ -414,7 +417,7 @@ func TestNoProxyFromTheEnvironment(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:"+canary.port)
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:"+canary.port)
 	p := guarded(t, "")
-	if _, err := p.HTTPClient(2 * time.Second).Get("https://private.example/"); !netguard.Refused(err) {
+	if err := get(p.HTTPClient(2*time.Second), "https://private.example/"); !netguard.Refused(err) {
 		t.Errorf("%v, want a refusal", err)
 	}
 	canary.silent(t)

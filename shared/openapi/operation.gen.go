@@ -29,3 +29,18 @@ var operations = []Operation{
 	{ID: "GetVersion", Pattern: "GET /api/version", Function: "api", query: []parameter{}},
 	{ID: "GetOpenAPI", Pattern: "GET /openapi.json", Function: "api", query: []parameter{}},
 }
+
+// enumerations is what each type of that name may be.
+var enumerations = map[string][]string{
+	"Action":          {"none", "install", "upgrade", "recover", "uninstall", "refuse"},
+	"ClusterStatus":   {"RUNNING", "UNKNOWN"},
+	"Field":           {"id", "name"},
+	"Health":          {"PROGRESSING", "HEALTHY", "UNHEALTHY", "UNKNOWN"},
+	"Mode":            {"detect", "correct"},
+	"RunStatus":       {"Pending", "Running", "Succeeded", "Partial", "Failed", "Canceled", "Superseded"},
+	"RunTargetStatus": {"Waiting", "Preparing", "Deploying", "Verifying", "Succeeded", "Failed", "Canceled", "Superseded"},
+	"RunTrigger":      {"api", "reconcile"},
+	"RunType":         {"deploy", "sync", "remove", "check", "leave"},
+	"StepStatus":      {"Running", "Succeeded", "Failed"},
+	"TargetStatus":    {"UNKNOWN", "NOT_INSTALLED", "STALE", "DRIFTED", "DEPLOYED", "UNINSTALLED", "SUPERSEDED", "FAILED", "UNINSTALLING", "PENDING_INSTALL", "PENDING_UPGRADE", "PENDING_ROLLBACK"},
+}

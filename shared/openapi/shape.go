@@ -106,7 +106,8 @@ func checkEnum(text string, t reflect.Type, path string) error {
 		return nil
 	}
 	if e, ok := reflect.ValueOf(text).Convert(t).Interface().(interface{ Valid() bool }); ok && !e.Valid() {
-		return problem.Invalid("invalid-value", "%s is %q, which it cannot be", path, text).At(path).Try("see /openapi.json for what it may be")
+		return problem.Invalid("invalid-value", "%s is %q, which it cannot be", path, text).At(path).
+			Try("use one of: %s", strings.Join(enumerations[t.Name()], ", "))
 	}
 	return nil
 }

@@ -67,8 +67,8 @@ func read(ctx context.Context, client typedcorev1.SecretsGetter, namespace, secr
 // Decode reads a record's payload; whatever it holds, it answers with a Record or a problem.
 func Decode(secret *corev1.Secret) (Record, error) {
 	name, revision, ok := parseName(secret.Name)
-	if !ok || secret.Type != secretType {
-		return Record{}, unreadable(secret.Name, "it is not of the type "+secretType)
+	if !ok || secret.Type != recordType {
+		return Record{}, unreadable(secret.Name, "it is not of the type "+recordType)
 	}
 	raw, err := unpack(secret)
 	if err != nil {

@@ -35,8 +35,8 @@ const (
 )
 
 const (
-	secretType   = "helm.sh/release.v1"
-	secretPrefix = "sh.helm.release.v1."
+	recordType   = "helm.sh/release.v1"
+	recordPrefix = "sh.helm.release.v1."
 	pageSize     = 500
 	maxPages     = 100
 )
@@ -114,7 +114,7 @@ func metaOf(o *metav1.ObjectMeta) (Meta, bool) {
 
 // parseName reads sh.helm.release.v1.<name>.v<revision>; a release's name may hold dots itself.
 func parseName(secret string) (name string, revision int, ok bool) {
-	rest, ok := strings.CutPrefix(secret, secretPrefix)
+	rest, ok := strings.CutPrefix(secret, recordPrefix)
 	at := strings.LastIndex(rest, ".v")
 	if !ok || at <= 0 {
 		return "", 0, false
@@ -125,7 +125,7 @@ func parseName(secret string) (name string, revision int, ok bool) {
 
 // SecretName is where a revision is kept.
 func SecretName(release string, revision int) string {
-	return secretPrefix + release + ".v" + strconv.Itoa(revision)
+	return recordPrefix + release + ".v" + strconv.Itoa(revision)
 }
 
 // Latest is the newest revision of every release.

@@ -26,43 +26,43 @@ import (
 
 var loopback = netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 
-func newClient(t testing.TB, server *kubetest.Server) *kube.Client {
-	t.Helper()
+func newClient(tb testing.TB, server *kubetest.Server) *kube.Client {
+	tb.Helper()
 	client, err := kube.New(server.Credential(), loopback)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(client.Close)
+	tb.Cleanup(client.Close)
 	return client
 }
 
 // packed is a payload as Helm writes it.
-func packed(t testing.TB, payload []byte) []byte {
-	t.Helper()
+func packed(tb testing.TB, payload []byte) []byte {
+	tb.Helper()
 	var buf bytes.Buffer
 	writer := gzip.NewWriter(&buf)
 	if _, err := writer.Write(payload); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := writer.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return []byte(base64.StdEncoding.EncodeToString(buf.Bytes()))
 }
 
-func unpacked(t testing.TB, data []byte) string {
-	t.Helper()
+func unpacked(tb testing.TB, data []byte) string {
+	tb.Helper()
 	raw, err := base64.StdEncoding.DecodeString(string(data))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	reader, err := gzip.NewReader(bytes.NewReader(raw))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var buf bytes.Buffer
 	if _, err := buf.ReadFrom(reader); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.String()
 }
@@ -74,35 +74,36 @@ func payload(name string, revision int, status string) []byte {
 		name, status, revision)
 }
 
-func secret(t testing.TB, name string, revision int, status string, more map[string]string) *corev1.Secret {
+func secret(tb testing.TB, name string, revision int, status string, more map[string]string) *corev1.Secret {
+	tb.Helper()
 	labels := map[string]string{"owner": "helm", "name": name, "status": status, "version": fmt.Sprint(revision), "createdAt": "1767323045"}
 	maps.Copy(labels, more)
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
 		ObjectMeta: metav1.ObjectMeta{Name: record.SecretName(name, revision), Namespace: "demo", Labels: labels},
 		Type:       "helm.sh/release.v1",
-		Data:       map[string][]byte{"release": packed(t, payload(name, revision, status))},
+		Data:       map[string][]byte{"release": packed(tb, payload(name, revision, status))},
 	}
 }
 
-func put(t testing.TB, server *kubetest.Server, s *corev1.Secret) {
-	t.Helper()
+func put(tb testing.TB, server *kubetest.Server, s *corev1.Secret) {
+	tb.Helper()
 	raw, err := json.Marshal(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	obj := map[string]any{}
 	if err := json.Unmarshal(raw, &obj); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	server.Put(obj)
 }
 
-func list(t testing.TB, client *kube.Client, namespace string) []record.Meta {
-	t.Helper()
-	metas, err := record.List(t.Context(), client.Metadata(), namespace)
+func list(tb testing.TB, client *kube.Client, namespace string) []record.Meta {
+	tb.Helper()
+	metas, err := record.List(tb.Context(), client.Metadata(), namespace)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return metas
 }

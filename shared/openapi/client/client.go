@@ -7,8 +7,8 @@ import (
 )
 
 // New returns a client of the installation at url, with that key.
-func New(url, key string, doer HttpRequestDoer) (*Client, error) {
-	return NewClient(url, WithHTTPClient(doer), WithRequestEditorFn(omitEmpty), WithRequestEditorFn(
+func New(url, key string, doer HttpRequestDoer) (*ClientWithResponses, error) {
+	return NewClientWithResponses(url, WithHTTPClient(doer), WithRequestEditorFn(omitEmpty), WithRequestEditorFn(
 		func(_ context.Context, r *http.Request) error {
 			if key != "" {
 				r.Header.Set("Authorization", "Bearer "+key)

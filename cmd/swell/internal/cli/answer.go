@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -13,9 +12,6 @@ import (
 
 	"github.com/swell-sh/swell/shared/openapi"
 )
-
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 64 << 20
 
 // refusedError is a problem that the API answered.
 type refusedError struct{ problem openapi.Problem }
@@ -33,32 +29,35 @@ type endedError struct{ run openapi.Run }
 
 func (e *endedError) Error() string { return fmt.Sprintf("run %s ended %s", e.run.ID, e.run.Status) }
 
-// read turns an answer of the generated client into a T. Without a body T stays empty.
-func read[T any](answer *http.Response, err error) (T, error) {
+// answer is what every answer of the generated client has.
+type answer interface {
+	StatusCode() int
+	Status() string
+	ContentType() string
+	GetBody() []byte
+}
+
+// read turns an answer into a T. Without a body T stays empty.
+func read[T any, A answer](got A, err error) (T, error) {
 	var body T
 	if err != nil {
 		return body, &unansweredError{inner(err)}
 	}
-	defer func() { _ = answer.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	if err != nil {
-		return body, &unansweredError{fmt.Errorf("reading the answer: %w", err)}
-	}
-	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
-	switch {
-	case answer.StatusCode == http.StatusNoContent, answer.StatusCode == http.StatusNotModified:
+	kind, _, _ := mime.ParseMediaType(got.ContentType())
+	switch status := got.StatusCode(); {
+	case status == http.StatusNoContent, status == http.StatusNotModified:
 		return body, nil
-	case answer.StatusCode >= http.StatusBadRequest && kind == "application/problem+json":
+	case status >= http.StatusBadRequest && kind == "application/problem+json":
 		refused := &refusedError{}
-		if err := json.Unmarshal(raw, &refused.problem); err == nil {
+		if err := json.Unmarshal(got.GetBody(), &refused.problem); err == nil {
 			return body, refused
 		}
-	case answer.StatusCode < http.StatusBadRequest && kind == "application/json":
-		if err := json.Unmarshal(raw, &body); err == nil {
+	case status < http.StatusBadRequest && kind == "application/json":
+		if err := json.Unmarshal(got.GetBody(), &body); err == nil {
 			return body, nil
 		}
 	}
-	return body, &unansweredError{fmt.Errorf("what answers at %s is not Swell: %s", answer.Request.URL.Redacted(), answer.Status)}
+	return body, &unansweredError{fmt.Errorf("what answers is not Swell: %s", got.Status())}
 }
 
 // inner takes the method and URL off an error of net/http, which may be long; the host stays in the error below.
@@ -84,25 +83,32 @@ func (a *app) explain(ctx context.Context, err error) {
 	var ended *endedError
 	switch {
 	case ctx.Err() != nil:
-		fmt.Fprintln(a.Err, "swell: interrupted; a run that was started goes on")
+		a.complain("swell: interrupted; a run that was started goes on")
 	case errors.As(err, &ended): // the watch has said it
 	case errors.As(err, &refused):
 		p := refused.problem
-		fmt.Fprintf(a.Err, "swell: %s\n", sentence(p.Detail))
+		a.complain("swell: %s", sentence(p.Detail))
 		if p.Remedy != "" {
-			fmt.Fprintf(a.Err, "       %s\n", sentence(p.Remedy))
+			a.complain("       %s", sentence(strings.ToUpper(p.Remedy[:1])+p.Remedy[1:]))
 		}
-		fmt.Fprintf(a.Err, "       (%s)\n", strings.Join(notEmpty(p.Code, p.Field, p.Instance), ", "))
+		a.complain("       (%s)", strings.Join(notEmpty(p.Code, p.Field, p.Instance), ", "))
 	case errors.As(err, &unanswered):
-		fmt.Fprintf(a.Err, "swell: the API did not answer: %s\n       Is SWELL_URL (%s) right, and is it up?\n", unanswered, a.url)
+		a.complain("swell: the API did not answer: %s", unanswered)
+		a.complain("       Is SWELL_URL (%s) right, and is it up?", a.url)
 	default:
-		fmt.Fprintf(a.Err, "swell: %s\n       See swell --help, or --help of a command.\n", sentence(err.Error()))
+		a.complain("swell: %s", sentence(err.Error()))
+		a.complain("       See swell --help, or --help of a command.")
 	}
+}
+
+// complain writes a line to Err.
+func (a *app) complain(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.Err, format+"\n", args...)
 }
 
 // sentence ends s with a full stop.
 func sentence(s string) string {
-	if s == "" {
+	if s = oneLine(s); s == "" {
 		return s
 	}
 	if !strings.ContainsAny(s[len(s)-1:], ".!?") {

@@ -44,14 +44,25 @@ func (a *app) chartCommand() *cobra.Command {
 	return cmd
 }
 
-// chartRef returns the reference of a chart; a local one is pushed first.
+// chartRef returns the reference of a chart; a local one is pushed first. As with Helm, what is there on this machine comes before a
+// repository of that name.
 func (a *app) chartRef(ctx context.Context, chart string) (string, error) {
-	local := strings.HasPrefix(chart, ".") || filepath.IsAbs(chart) || strings.HasSuffix(chart, ".tgz") && !strings.Contains(chart, "://")
-	if !local {
+	if !isLocal(chart) {
 		return chart, nil
 	}
 	pushed, err := a.push(ctx, chart)
 	return pushed.Ref, err
+}
+
+func isLocal(chart string) bool {
+	if strings.Contains(chart, "://") {
+		return false
+	}
+	if strings.HasPrefix(chart, ".") || filepath.IsAbs(chart) || strings.HasSuffix(chart, ".tgz") {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(chart, "Chart.yaml"))
+	return chart != "" && err == nil
 }
 
 func (a *app) push(ctx context.Context, name string) (openapi.Chart, error) {
@@ -71,7 +82,7 @@ func (a *app) push(ctx context.Context, name string) (openapi.Chart, error) {
 	if len(archive) > maxArchive {
 		return openapi.Chart{}, fmt.Errorf("the chart in %s is over %d MiB packed; name what it does not need in its .helmignore", name, maxArchive>>20)
 	}
-	return read[openapi.Chart](a.api.PushChartWithBody(ctx, a.org, "application/gzip", bytes.NewReader(archive)))
+	return read[openapi.Chart](a.api.PushChartWithBodyWithResponse(ctx, a.org, "application/gzip", bytes.NewReader(archive)))
 }
 
 // pack makes an archive of a chart's folder. The same files give the same bytes, and so the same digest: in order, without times, owners
@@ -135,7 +146,7 @@ func packFile(archive *tar.Writer, name, as string, entry fs.DirEntry) error {
 	if info.Size() > maxChartFile {
 		return fmt.Errorf("%s is over %d MiB; name it in .helmignore", name, maxChartFile>>20)
 	}
-	content, err := os.ReadFile(name)
+	content, err := os.ReadFile(name) //nolint:gosec // a file of the folder that the user names
 	if err != nil {
 		return err
 	}
@@ -147,7 +158,7 @@ func packFile(archive *tar.Writer, name, as string, entry fs.DirEntry) error {
 }
 
 func chartName(dir string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "Chart.yaml"))
+	text, err := os.ReadFile(filepath.Join(dir, "Chart.yaml")) //nolint:gosec // of the folder that the user names
 	if err != nil {
 		return "", fmt.Errorf("%s is no chart's folder: %w", dir, err)
 	}
@@ -175,7 +186,7 @@ type pattern struct {
 
 func readIgnore(dir string) (ignore, error) {
 	all := ignore{{glob: ".helmignore"}, {glob: "templates/.?*", rooted: true}} // as Helm does
-	text, err := os.ReadFile(filepath.Join(dir, ".helmignore"))
+	text, err := os.ReadFile(filepath.Join(dir, ".helmignore"))                 //nolint:gosec // of the folder that the user names
 	if os.IsNotExist(err) {
 		return all, nil
 	}

@@ -24,7 +24,6 @@ type Process struct {
 	Out, Err io.Writer
 	Getenv   func(string) string
 	Version  string
-	Commit   string
 }
 
 // The exit codes.
@@ -42,13 +41,13 @@ type app struct {
 	url, key, org string
 	output        string // table, json or yaml
 	interval      time.Duration
-	api           *client.Client
+	api           *client.ClientWithResponses
 }
 
 // Main runs a command line and returns its exit code.
 func Main(ctx context.Context, p Process) int {
 	a := &app{Process: p}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra gives each command the context
 	root.SetArgs(p.Args)
 	root.SetIn(p.In)
 	root.SetOut(p.Out)

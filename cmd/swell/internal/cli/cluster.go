@@ -41,7 +41,7 @@ The kubeconfig has to be self-contained (kubectl config view --raw --flatten --m
 				return err
 			}
 			request.Name, request.Kubeconfig, request.Labels = args[0], openapi.Secret(text), labels
-			cluster, err := read[openapi.Cluster](a.api.ImportCluster(cmd.Context(), a.org, request))
+			cluster, err := read[openapi.Cluster](a.api.ImportClusterWithResponse(cmd.Context(), a.org, request))
 			if err != nil {
 				return err
 			}
@@ -88,7 +88,7 @@ func (a *app) clusterDelete() *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Forget a cluster; the cluster itself stays", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := read[any](a.api.DeleteCluster(cmd.Context(), a.org, args[0], &openapi.DeleteClusterParams{Field: openapi.FieldName}))
+			_, err := read[any](a.api.DeleteClusterWithResponse(cmd.Context(), a.org, args[0], &openapi.DeleteClusterParams{Field: openapi.FieldName}))
 			if err != nil {
 				return err
 			}
@@ -99,13 +99,13 @@ func (a *app) clusterDelete() *cobra.Command {
 }
 
 func (a *app) cluster(ctx context.Context, name string) (openapi.Cluster, error) {
-	return read[openapi.Cluster](a.api.GetCluster(ctx, a.org, name, &openapi.GetClusterParams{Field: openapi.FieldName}))
+	return read[openapi.Cluster](a.api.GetClusterWithResponse(ctx, a.org, name, &openapi.GetClusterParams{Field: openapi.FieldName}))
 }
 
 func (a *app) clusters(ctx context.Context) ([]openapi.Cluster, error) {
 	all := []openapi.Cluster{}
 	for cursor := ""; ; {
-		page, err := read[openapi.ClusterList](a.api.ListClusters(ctx, a.org, &openapi.ListClustersParams{Cursor: cursor}))
+		page, err := read[openapi.ClusterList](a.api.ListClustersWithResponse(ctx, a.org, &openapi.ListClustersParams{Cursor: cursor}))
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +149,7 @@ func clusterTable(all ...openapi.Cluster) *table {
 func (a *app) readFile(path string, limit int64) ([]byte, error) {
 	source := a.In
 	if path != "-" {
-		file, err := os.Open(path)
+		file, err := os.Open(path) //nolint:gosec // the user names it
 		if err != nil {
 			return nil, err
 		}

@@ -31,7 +31,7 @@ func (a *app) deployCommand() *cobra.Command {
 		Short: "Deploy a chart to the members of a group, or update it",
 		Long: `Deploy a chart to the members of a group, or update the deployment where there is one.
 
-CHART is repository/chart, oci://…, sha256:… of a pushed chart, or a local one: ./folder, /folder or file.tgz, which is pushed first. An update
+CHART is repository/chart, oci://…, sha256:… of a pushed chart, or a local folder or archive, which is pushed first. An update
 that leaves it out keeps the chart it has.
 As with helm upgrade, an update without any values keeps those it has; with some, they replace what was, unless --reuse-values is given.`,
 		Args: cobra.ExactArgs(1),
@@ -75,10 +75,10 @@ func (a *app) deploy(cmd *cobra.Command, release string, f deployFlags) error {
 	var accepted openapi.DeploymentAccepted
 	if isNew {
 		request.ReleaseName, request.ReuseValues = release, false
-		accepted, err = read[openapi.DeploymentAccepted](a.api.CreateDeployment(ctx, a.org, f.group,
+		accepted, err = read[openapi.DeploymentAccepted](a.api.CreateDeploymentWithResponse(ctx, a.org, f.group,
 			&openapi.CreateDeploymentParams{Field: openapi.FieldName}, request))
 	} else {
-		accepted, err = read[openapi.DeploymentAccepted](a.api.UpdateDeployment(ctx, a.org, f.group, release,
+		accepted, err = read[openapi.DeploymentAccepted](a.api.UpdateDeploymentWithResponse(ctx, a.org, f.group, release,
 			&openapi.UpdateDeploymentParams{Field: openapi.FieldName}, request))
 	}
 	if err != nil {
@@ -116,11 +116,11 @@ func (a *app) accepted(ctx context.Context, d openapi.DeploymentAccepted, watch 
 }
 
 func (a *app) deployment(ctx context.Context, group, release string) (openapi.Deployment, error) {
-	return read[openapi.Deployment](a.api.GetDeployment(ctx, a.org, group, release, &openapi.GetDeploymentParams{Field: openapi.FieldName}))
+	return read[openapi.Deployment](a.api.GetDeploymentWithResponse(ctx, a.org, group, release, &openapi.GetDeploymentParams{Field: openapi.FieldName}))
 }
 
 // onDeployment is a command that starts a run of a deployment by one call.
-func (a *app) onDeployment(use, short string, call func(ctx context.Context, group, release string) (*http.Response, error)) *cobra.Command {
+func (a *app) onDeployment(use, short string, call func(ctx context.Context, group, release string) (answer, error)) *cobra.Command {
 	var group string
 	var watch watchFlags
 	cmd := &cobra.Command{
@@ -141,23 +141,23 @@ func (a *app) onDeployment(use, short string, call func(ctx context.Context, gro
 
 func (a *app) checkCommand() *cobra.Command {
 	return a.onDeployment("check", "Look at every target of a deployment now; change nothing",
-		func(ctx context.Context, group, release string) (*http.Response, error) {
-			return a.api.CheckDeployment(ctx, a.org, group, release, &openapi.CheckDeploymentParams{Field: openapi.FieldName})
+		func(ctx context.Context, group, release string) (answer, error) {
+			return a.api.CheckDeploymentWithResponse(ctx, a.org, group, release, &openapi.CheckDeploymentParams{Field: openapi.FieldName})
 		})
 }
 
 func (a *app) syncCommand() *cobra.Command {
 	return a.onDeployment("sync", "Bring every target of a deployment to its desired state",
-		func(ctx context.Context, group, release string) (*http.Response, error) {
-			return a.api.SyncDeployment(ctx, a.org, group, release, &openapi.SyncDeploymentParams{Field: openapi.FieldName})
+		func(ctx context.Context, group, release string) (answer, error) {
+			return a.api.SyncDeploymentWithResponse(ctx, a.org, group, release, &openapi.SyncDeploymentParams{Field: openapi.FieldName})
 		})
 }
 
 func (a *app) deleteCommand() *cobra.Command {
 	params := openapi.DeleteDeploymentParams{Field: openapi.FieldName}
 	cmd := a.onDeployment("delete", "Uninstall a deployment from every target, then forget it",
-		func(ctx context.Context, group, release string) (*http.Response, error) {
-			return a.api.DeleteDeployment(ctx, a.org, group, release, &params)
+		func(ctx context.Context, group, release string) (answer, error) {
+			return a.api.DeleteDeploymentWithResponse(ctx, a.org, group, release, &params)
 		})
 	cmd.Flags().BoolVar(&params.Force, "force", false, "forget it even where a release could not be uninstalled")
 	return cmd
@@ -170,7 +170,7 @@ func (a *app) listCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all := []openapi.DeploymentSummary{}
 			for cursor := ""; ; {
-				page, err := read[openapi.DeploymentList](a.api.ListDeployments(cmd.Context(), a.org, group,
+				page, err := read[openapi.DeploymentList](a.api.ListDeploymentsWithResponse(cmd.Context(), a.org, group,
 					&openapi.ListDeploymentsParams{Field: openapi.FieldName, Cursor: cursor}))
 				if err != nil {
 					return err

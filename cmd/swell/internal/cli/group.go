@@ -28,7 +28,7 @@ func (a *app) groupCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			group, err := read[openapi.ClusterGroup](a.api.CreateClusterGroup(cmd.Context(), a.org, openapi.ClusterGroupRequest{Name: args[0], Members: ids}))
+			group, err := read[openapi.ClusterGroup](a.api.CreateClusterGroupWithResponse(cmd.Context(), a.org, openapi.ClusterGroupRequest{Name: args[0], Members: ids}))
 			if err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ func (a *app) groupList() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all := []openapi.ClusterGroup{}
 			for cursor := ""; ; {
-				page, err := read[openapi.ClusterGroupList](a.api.ListClusterGroups(cmd.Context(), a.org, &openapi.ListClusterGroupsParams{Cursor: cursor}))
+				page, err := read[openapi.ClusterGroupList](a.api.ListClusterGroupsWithResponse(cmd.Context(), a.org, &openapi.ListClusterGroupsParams{Cursor: cursor}))
 				if err != nil {
 					return err
 				}
@@ -94,7 +94,7 @@ a deployment with its next update.`,
 				return err
 			}
 			request := openapi.ClusterGroupRequest{Name: orDefault(name, group.Name), Members: members}
-			accepted, err := read[openapi.ClusterGroupAccepted](a.api.UpdateClusterGroup(cmd.Context(), a.org, group.ID, nil, request))
+			accepted, err := read[openapi.ClusterGroupAccepted](a.api.UpdateClusterGroupWithResponse(cmd.Context(), a.org, group.ID, nil, request))
 			if err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func (a *app) groupDelete() *cobra.Command {
 		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Delete a cluster group; its clusters stay", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			params.Field = openapi.FieldName
-			accepted, err := read[openapi.ClusterGroupAccepted](a.api.DeleteClusterGroup(cmd.Context(), a.org, args[0], &params))
+			accepted, err := read[openapi.ClusterGroupAccepted](a.api.DeleteClusterGroupWithResponse(cmd.Context(), a.org, args[0], &params))
 			if err != nil {
 				return err
 			}
@@ -171,7 +171,7 @@ func (a *app) followAll(ctx context.Context, accepted openapi.ClusterGroupAccept
 }
 
 func (a *app) group(ctx context.Context, name string) (openapi.ClusterGroup, error) {
-	return read[openapi.ClusterGroup](a.api.GetClusterGroup(ctx, a.org, name, &openapi.GetClusterGroupParams{Field: openapi.FieldName}))
+	return read[openapi.ClusterGroup](a.api.GetClusterGroupWithResponse(ctx, a.org, name, &openapi.GetClusterGroupParams{Field: openapi.FieldName}))
 }
 
 func groupTable(all ...openapi.ClusterGroup) *table {

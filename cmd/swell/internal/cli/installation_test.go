@@ -249,5 +249,6 @@ func (in *installation) GetVersion(w http.ResponseWriter, _ *http.Request) {
 	openapi.Write(w, http.StatusOK, openapi.Version{Version: "0.1.0"})
 }
 
-func (in *installation) GetOpenAPI(w http.ResponseWriter, r *http.Request) { openapi.ServeDocument(w, r) }
-
+func (in *installation) GetOpenAPI(w http.ResponseWriter, r *http.Request) {
+	openapi.ServeDocument(w, r)
+}

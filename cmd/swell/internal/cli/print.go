@@ -39,29 +39,28 @@ func (t *table) String() string {
 
 // show prints an answer the way --output says; as a table by what table makes of it.
 func show[T any](a *app, answer T, as func(T) *table) error {
+	var text []byte
+	var err error
 	switch a.output {
 	case "json":
-		raw, err := json.MarshalIndent(answer, "", "  ")
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(a.Out, "%s\n", raw)
+		text, err = json.MarshalIndent(answer, "", "  ")
+		text = append(text, '\n')
 	case "yaml":
-		raw, err := yaml.Marshal(answer)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(a.Out, "%s", raw)
+		text, err = yaml.Marshal(answer)
 	default:
-		fmt.Fprint(a.Out, as(answer))
+		text = []byte(as(answer).String())
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	_, err = a.Out.Write(text)
+	return err
 }
 
 // say prints a line for a person; with json or yaml there is none.
 func (a *app) say(format string, args ...any) {
 	if a.output == "table" {
-		fmt.Fprintf(a.Out, format+"\n", args...)
+		_, _ = fmt.Fprintf(a.Out, format+"\n", args...)
 	}
 }
 

@@ -13,7 +13,7 @@ func (a *app) repoCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use: "add NAME URL", Short: "Add a chart repository", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			repository, err := read[openapi.Repository](a.api.AddRepository(cmd.Context(), a.org, openapi.RepositoryRequest{Name: args[0], URL: args[1]}))
+			repository, err := read[openapi.Repository](a.api.AddRepositoryWithResponse(cmd.Context(), a.org, openapi.RepositoryRequest{Name: args[0], URL: args[1]}))
 			if err != nil {
 				return err
 			}
@@ -24,7 +24,7 @@ func (a *app) repoCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all := []openapi.Repository{}
 			for cursor := ""; ; {
-				page, err := read[openapi.RepositoryList](a.api.ListRepositories(cmd.Context(), a.org, &openapi.ListRepositoriesParams{Cursor: cursor}))
+				page, err := read[openapi.RepositoryList](a.api.ListRepositoriesWithResponse(cmd.Context(), a.org, &openapi.ListRepositoriesParams{Cursor: cursor}))
 				if err != nil {
 					return err
 				}
@@ -37,7 +37,7 @@ func (a *app) repoCommand() *cobra.Command {
 	}, &cobra.Command{
 		Use: "remove NAME", Aliases: []string{"rm"}, Short: "Remove a chart repository; deployments keep the charts they have", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := read[any](a.api.RemoveRepository(cmd.Context(), a.org, args[0])); err != nil {
+			if _, err := read[any](a.api.RemoveRepositoryWithResponse(cmd.Context(), a.org, args[0])); err != nil {
 				return err
 			}
 			a.say("repository %s is removed", args[0])

@@ -28,7 +28,7 @@ func (a *app) runsCommand() *cobra.Command {
 				}
 				params.DeploymentID = d.ID
 			}
-			runs, err := read[openapi.RunList](a.api.ListRuns(cmd.Context(), a.org, &params))
+			runs, err := read[openapi.RunList](a.api.ListRunsWithResponse(cmd.Context(), a.org, &params))
 			if err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use: "get ID", Short: "Show a run with its targets and steps", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			run, err := read[openapi.RunDetails](a.api.GetRun(cmd.Context(), a.org, args[0], nil))
+			run, err := read[openapi.RunDetails](a.api.GetRunWithResponse(cmd.Context(), a.org, args[0], nil))
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func (a *app) runCommand() *cobra.Command {
 	}, &cobra.Command{
 		Use: "cancel ID", Short: "Ask a run to stop", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			run, err := read[openapi.Run](a.api.CancelRun(cmd.Context(), a.org, args[0]))
+			run, err := read[openapi.Run](a.api.CancelRunWithResponse(cmd.Context(), a.org, args[0]))
 			if err != nil {
 				return err
 			}

@@ -64,8 +64,8 @@ func (a *app) poll(ctx context.Context, id string, v view) (openapi.RunDetails, 
 	ticker := time.NewTicker(max(a.interval, minPolled))
 	defer ticker.Stop()
 	for misses := 0; ; {
-		answer, err := a.api.GetRun(ctx, a.org, id, params)
-		next, err := read[openapi.RunDetails](answer, err)
+		got, err := a.api.GetRunWithResponse(ctx, a.org, id, params)
+		next, err := read[openapi.RunDetails](got, err)
 		switch {
 		case err != nil && (isProblem(err, http.StatusInternalServerError) || isProblem(err, http.StatusServiceUnavailable) || !isRefused(err)):
 			if misses++; misses > patience || ctx.Err() != nil {
@@ -73,10 +73,10 @@ func (a *app) poll(ctx context.Context, id string, v view) (openapi.RunDetails, 
 			}
 		case err != nil:
 			return run, err
-		case answer.StatusCode == http.StatusNotModified:
+		case got.StatusCode() == http.StatusNotModified:
 			misses = 0
 		default:
-			misses, run, params.IfNoneMatch = 0, next, answer.Header.Get("ETag")
+			misses, run, params.IfNoneMatch = 0, next, got.HTTPResponse.Header.Get("ETag")
 		}
 		if run.ID != "" {
 			v.show(run, time.Now())

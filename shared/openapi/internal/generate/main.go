@@ -52,7 +52,7 @@ func main() {
 }
 
 func generate(path string) error {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // the developer names it
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func generate(path string) error {
 		return err
 	}
 	indented.WriteByte('\n')
-	if err := os.WriteFile("openapi.gen.json", indented.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile("openapi.gen.json", indented.Bytes(), 0o600); err != nil {
 		return err
 	}
 	var doc document
@@ -76,7 +76,7 @@ func generate(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile("operation.gen.go", source, 0o644)
+	return os.WriteFile("operation.gen.go", source, 0o600)
 }
 
 // operations renders the table of operations, by ServeMux pattern.
@@ -104,6 +104,12 @@ func operations(doc document) ([]byte, error) {
 				render(&out, p)
 			}
 			out.WriteString("}},\n")
+		}
+	}
+	out.WriteString("}\n\n// enumerations is what each type of that name may be.\nvar enumerations = map[string][]string{\n")
+	for _, name := range slices.Sorted(maps.Keys(doc.Components.Schemas)) {
+		if enum := doc.Components.Schemas[name].Enum; len(enum) > 0 {
+			fmt.Fprintf(&out, "%q: %s,\n", name, strings.TrimPrefix(fmt.Sprintf("%#v", enum), "[]string"))
 		}
 	}
 	out.WriteString("}\n")

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The demonstration's names are those of Pipeline's own multi-cluster example.
+var demoClusters = []struct{ name, cloud, distribution, location, replicas string }{
+	{"pke-demo", "amazon", "pke", "eu-west-1", "2"},
+	{"gke-demo", "google", "gke", "europe-west4", "3"},
+}
+
+const (
+	demoGroup   = "multi-cloud"
+	demoRelease = "demo"
+)
+
+// demo shows the main job with the commands that a person would type: one chart on a group of clusters, with an override each; somebody's
+// change by hand, found; and its repair.
+func (s *stack) demo(ctx context.Context) error {
+	start := time.Now()
+	if err := s.buildHelm(ctx); err != nil {
+		return err
+	}
+	for _, c := range demoClusters {
+		if err := s.stage(ctx, "cluster "+c.name, func(ctx context.Context) (string, error) {
+			return s.startCluster(ctx, c.name, s.local("clusters", c.name))
+		}); err != nil {
+			return err
+		}
+	}
+	d := demonstration{stack: s, ctx: ctx}
+	for _, c := range demoClusters {
+		d.once([]string{"swell", "cluster", "get", c.name}, "Import the cluster "+c.name+".", "swell", "cluster", "import", c.name, "--kubeconfig", ".local/clusters/"+c.name+".kubeconfig",
+			"--cloud", c.cloud, "--distribution", c.distribution, "--location", c.location)
+	}
+	d.once([]string{"swell", "group", "get", demoGroup}, "Group both.", "swell", "group", "create", demoGroup, "--member", demoClusters[0].name, "--member", demoClusters[1].name)
+	deploy := []string{"swell", "deploy", demoRelease, "--group", demoGroup, "--chart", "charts/demo", "--set", "replicaCount=1"}
+	for _, c := range demoClusters {
+		deploy = append(deploy, "--override", c.name+":replicaCount="+c.replicas)
+	}
+	d.say("Deploy a chart to the group: replicaCount 1 in common, and an override for each cluster.", append(deploy, "--watch")...)
+	d.status("How every target stands:")
+	d.say("Somebody changes one cluster by hand, past Swell:", "helm", "upgrade", demoRelease, "charts/demo", "--reuse-values", "--set", "replicaCount=7",
+		"--kubeconfig", ".local/clusters/"+demoClusters[0].name+".kubeconfig", "--output", "table")
+	d.say("Look now (reconcile would, every five minutes):", "swell", "check", demoRelease, "--group", demoGroup, "--wait")
+	d.status("The target is STALE, and in what:")
+	d.say("Repair it:", "swell", "sync", demoRelease, "--group", demoGroup, "--watch")
+	d.status("And all is as it should be:")
+	if d.err != nil {
+		return d.err
+	}
+	fmt.Fprintf(s.answer, `
+The demonstration took %.0f s. To look further:
+
+  . .local/env                                     SWELL_URL and SWELL_TOKEN for curl, and AWS_… for the local AWS
+  bin/swell runs                                   what happened, and bin/swell run get ID for every step
+  kubectl --kubeconfig .local/clusters/%s.kubeconfig get deployments,pods
+  curl -H "Authorization: Bearer $SWELL_TOKEN" $SWELL_URL/api/v1/orgs/default/clusters
+  make down                                        stops all; make clean forgets all
+`, time.Since(start).Seconds(), demoClusters[0].name)
+	return nil
+}
+
+// buildHelm builds Helm's own command line, at the version that Swell links: any other helm 3 does as well.
+func (s *stack) buildHelm(ctx context.Context) error {
+	return s.stage(ctx, "helm", func(ctx context.Context) (string, error) {
+		return "built", s.run(ctx, tool{name: "helm", env: environ("CGO_ENABLED=0"), args: []string{
+			"go", "build", "-trimpath", "-o", s.local("bin", "helm"), "helm.sh/helm/v3/cmd/helm",
+		}})
+	})
+}
+
+// demonstration runs commands one after the other until one fails.
+type demonstration struct {
+	*stack
+	ctx context.Context //nolint:containedctx // it lives as long as one command of this program
+	err error
+}
+
+func (d *demonstration) status(why string) {
+	d.say(why, "swell", "status", demoRelease, "--group", demoGroup)
+}
+
+// once runs the command unless what it makes is there, as probe says.
+func (d *demonstration) once(probe []string, why string, command ...string) {
+	if d.err == nil && d.command(probe...).Run() == nil {
+		fmt.Fprintf(d.answer, "\n%s Done before.\n", why)
+		return
+	}
+	d.say(why, command...)
+}
+
+func (d *demonstration) say(why string, command ...string) {
+	if d.err != nil {
+		return
+	}
+	fmt.Fprintf(d.answer, "\n%s\n$ %s\n", why, shown(command))
+	cmd := d.command(command...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		d.err = fmt.Errorf("%s: %w", shown(command), err)
+	}
+}
+
+func (d *demonstration) command(command ...string) *exec.Cmd {
+	cmd := exec.CommandContext(d.ctx, "sh", append([]string{"-c", `. .local/env; exec "$@"`, "demo"}, command...)...)
+	cmd.Dir = d.root
+	cmd.Env = environ("PATH=" + filepath.Join(d.root, "bin") + ":" + d.local("bin") + ":" + os.Getenv("PATH"))
+	return cmd
+}
+
+func shown(command []string) string { return strings.Join(command, " ") }
