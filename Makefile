@@ -8,7 +8,7 @@ GOARCH   ?= $(shell uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')# of the 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 NAME     ?= extra
 BOOT     := github.com/swell-sh/swell/shared/boot
-LDFLAGS  := -s -w -X $(BOOT).Version=$(VERSION)
+LDFLAGS  := -s -w -X $(BOOT).Version=$(VERSION) -X main.version=$(VERSION)
 FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
 LOCALSTACK := .local/bin/localstack
 GOLANGCI := 2.15.0

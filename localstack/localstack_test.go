@@ -181,7 +181,7 @@ func TestDownSparesAForeignProcess(t *testing.T) {
 	if !ok {
 		t.Fatal("the started process does not run")
 	}
-	if err := s.down(); err != nil {
+	if err := s.down(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, alive := startTime(context.Background(), ownRecord.pid); alive {

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -45,7 +44,7 @@ func (s *stack) checkDisk() error {
 	if err := syscall.Statfs(s.local(), &fs); err != nil {
 		return fmt.Errorf("asking for the free disk space: %w", err)
 	}
-	free := uint64(fs.Bavail) * uint64(fs.Bsize)
+	free := fs.Bavail * uint64(fs.Bsize)
 	if free < need {
 		return fmt.Errorf("the disk of %s has %.1f GB free and %d GB are needed: free some, for example with `go clean -cache`",
 			s.local(), float64(free)/gigabyte, need/gigabyte)
@@ -130,7 +129,7 @@ func (s *stack) python(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%s is Python %d.%d: install 3.10 or later, or name it with PYTHON=/path/to/python3", path, major, minor)
 	}
 	if err := exec.CommandContext(ctx, path, "-c", "import venv, ensurepip").Run(); err != nil {
-		return "", errors.New("Python's venv module is missing: install it (Debian and Ubuntu: apt-get install python3-venv)")
+		return "", fmt.Errorf("%s has no venv module: install it (Debian and Ubuntu: apt-get install python3-venv)", path)
 	}
 	return path, nil
 }

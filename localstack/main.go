@@ -51,8 +51,30 @@ func main() {
 }
 
 func (s *stack) command(ctx context.Context, args []string) error {
-	if len(args) == 1 && args[0] == "status" {
-		return s.status(ctx)
+	if len(args) == 2 && args[0] == "up" && args[1] == "--external" {
+		s.external, args = true, args[:1]
+	}
+	commands := map[string]struct {
+		arguments int
+		run       func() error
+	}{
+		"up":      {run: func() error { return s.up(ctx) }},
+		"cluster": {arguments: 1, run: func() error { return s.cluster(ctx, args[1]) }},
+		"demo":    {run: func() error { return s.demo(ctx) }},
+		"venv":    {run: func() error { return s.stage(ctx, "python environment", s.makeVenv) }},
+		"status":  {run: func() error { return s.status(ctx) }},
+		"down":    {run: func() error { return s.down(ctx) }},
+		"clean":   {run: func() error { return s.clean(ctx) }},
+	}
+	if len(args) == 0 {
+		return errors.New(usage)
+	}
+	c, known := commands[args[0]]
+	if !known || len(args)-1 != c.arguments {
+		return errors.New(usage)
+	}
+	if args[0] == "status" { // it changes nothing, so it need not wait for a command that does
+		return c.run()
 	}
 	if err := os.MkdirAll(s.local(), 0o700); err != nil {
 		return err
@@ -63,28 +85,14 @@ func (s *stack) command(ctx context.Context, args []string) error {
 	}
 	defer unlock()
 	s.endOrphans(ctx)
-	switch {
-	case len(args) == 1 && args[0] == "up":
-		return s.up(ctx)
-	case len(args) == 2 && args[0] == "up" && args[1] == "--external":
-		s.external = true
-		return s.up(ctx)
-	case len(args) == 2 && args[0] == "cluster":
-		return s.cluster(ctx, args[1])
-	case len(args) == 1 && args[0] == "demo":
-		return s.demo(ctx)
-	case len(args) == 1 && args[0] == "venv":
-		return s.stage(ctx, "python environment", s.makeVenv)
-	case len(args) == 1 && args[0] == "down":
-		return s.down()
-	case len(args) == 1 && args[0] == "clean":
-		if err := s.down(); err != nil {
-			return err
-		}
-		return os.RemoveAll(s.local())
-	default:
-		return errors.New(usage)
+	return c.run()
+}
+
+func (s *stack) clean(ctx context.Context) error {
+	if err := s.down(ctx); err != nil {
+		return err
 	}
+	return os.RemoveAll(s.local())
 }
 
 // up builds the clusters' binary beside the rest: cold, it takes as long as all of the rest together.
@@ -131,15 +139,18 @@ func (s *stack) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(names) == 0 {
+		_, err := fmt.Fprintln(s.answer, "nothing runs")
+		return err
+	}
 	for _, name := range names {
 		state := "stopped"
 		if r, ok := s.running(ctx, name); ok {
 			state = fmt.Sprintf("running, process %d", r.pid)
 		}
-		fmt.Fprintf(s.answer, "%-24s %s\n", name, state)
-	}
-	if len(names) == 0 {
-		fmt.Fprintln(s.answer, "nothing runs")
+		if _, err := fmt.Fprintf(s.answer, "%-24s %s\n", name, state); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (s *stack) start(ctx context.Context, p program) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	// It outlives this command on purpose, so it does not get the command's context.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.args[0], p.args[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = p.env, p.dir, log, log
@@ -107,9 +107,9 @@ func (s *stack) waitFor(ctx context.Context, name string, limit time.Duration, r
 }
 
 // down asks every recorded process to end, waits for all of them, and kills the ones that do not.
-// It takes no context: stopping halfway would help nobody.
-func (s *stack) down() error {
-	ctx := context.Background()
+// An interrupt does not end it: stopping halfway would help nobody.
+func (s *stack) down(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	names, err := s.processes()
 	if err != nil {
 		return err

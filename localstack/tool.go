@@ -33,7 +33,7 @@ func (s *stack) run(ctx context.Context, t tool) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	cmd := exec.CommandContext(ctx, t.args[0], t.args[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = t.dir, t.env, log, log
 	if cmd.Dir == "" {
@@ -147,7 +147,7 @@ func hashFile(h io.Writer, root, file string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -43,12 +43,11 @@ type objects interface {
 }
 
 type handler struct {
-	store           store
-	objects         objects
-	clusters        kube.Opener
-	allowedNetworks string
-	log             *slog.Logger
-	invocation      func(ctx context.Context) string // distinguishes the holders of a lease
+	store      store
+	objects    objects
+	clusters   kube.Opener
+	log        *slog.Logger
+	invocation func(ctx context.Context) string // distinguishes the holders of a lease
 }
 
 // handle runs the one Helm verb that brings a target to its plan entry, under the release's lease. When it returns, nothing is written to
@@ -188,7 +187,7 @@ func (v verb) history(ctx context.Context, client *kube.Client) ([]record.Meta, 
 
 func (v verb) apply(ctx context.Context, cred kube.Credential, rel release.Release, action release.Action) (helm.Result, error) {
 	op := helm.Op{
-		Credential: cred, AllowedNetworks: v.allowedNetworks, ReleaseName: v.entry.Key.Name, Namespace: v.entry.Key.Namespace, Action: action,
+		Credential: cred, AllowedNetworks: v.clusters.Policy.String(), ReleaseName: v.entry.Key.Name, Namespace: v.entry.Key.Namespace, Action: action,
 		Labels: map[string]string{
 			release.LabelOwner: release.OwnerLabel(rel.Owner), release.LabelInput: v.entry.InputHash, release.LabelRun: v.run.ID,
 		},

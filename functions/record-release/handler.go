@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/task"
@@ -75,6 +76,9 @@ func (h handler) settle(ctx context.Context, in workflow.Outcome, t *run.Target)
 		return fmt.Errorf("finding the plan entry of target %s: %w", t.ClusterName, err)
 	}
 	rel, err := h.store.FindRelease(ctx, entry.Key)
+	if problem.Is(err, "release-not-found") && entry.Absent {
+		return nil // an attempt before this one has forgotten it
+	}
 	if err != nil {
 		return fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type Verifier struct {
 	}
 	InstallKey string // name of the secret with the installation's key, for the org "default"
 	Now        func() time.Time
+	Log        *slog.Logger
 
 	mu    sync.Mutex
 	known map[string]verified
@@ -51,6 +53,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (openapi.Principal,
 		return found.principal, nil
 	}
 	principal, err := v.lookUp(ctx, hash, token)
+	if _, ok := problem.From(err); err != nil && !ok {
+		v.Log.ErrorContext(ctx, "verifying a key", "error", err.Error())
+	}
 	if err != nil {
 		return openapi.Principal{}, err
 	}

@@ -146,7 +146,7 @@ func (s *Store) get(ctx context.Context, k string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", k, err)
 	}
-	defer out.Body.Close()
+	defer func() { _ = out.Body.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(out.Body, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", k, err)

@@ -155,6 +155,9 @@ func TestDeploymentsAreListedByGroup(t *testing.T) {
 	}
 	_, _, err := s.AdmitDeployment(t.Context(), newAdmission(orgA, test.ID, "d"))
 	must(t, err)
+	theirs := given(t, s, orgB, "prod") // with the same id and the same names
+	_, _, err = s.AdmitDeployment(t.Context(), newAdmission(orgB, theirs.ID, "a"))
+	must(t, err)
 	names := func(list []deployment.Deployment, _ string, err error) (names []string) {
 		must(t, err)
 		for _, d := range list {
@@ -165,8 +168,8 @@ func TestDeploymentsAreListedByGroup(t *testing.T) {
 	wantEqual(t, names(s.ListDeployments(t.Context(), orgA, prod.ID, dynamo.Page{})), []string{"a", "b", "c"})
 	wantEqual(t, names(s.ListDeployments(t.Context(), orgA, test.ID, dynamo.Page{})), []string{"d"})
 	wantEqual(t, names(s.ListDeployments(t.Context(), orgA, "", dynamo.Page{})), []string{"a", "b", "c", "d"})
-	wantEqual(t, len(names(s.ListDeployments(t.Context(), orgB, prod.ID, dynamo.Page{}))), 0)
-	wantEqual(t, len(names(s.ListDeployments(t.Context(), orgB, "", dynamo.Page{}))), 0)
+	wantEqual(t, names(s.ListDeployments(t.Context(), orgB, prod.ID, dynamo.Page{})), []string{"a"})
+	wantEqual(t, names(s.ListDeployments(t.Context(), orgB, "", dynamo.Page{})), []string{"a"})
 
 	first, next, err := s.ListDeployments(t.Context(), orgA, prod.ID, dynamo.Page{Limit: 2})
 	must(t, err)

@@ -135,7 +135,7 @@ func dueRunsPK(shard int) string     { return "DUE#RUN#" + strconv.Itoa(shard) }
 
 func shardOf(id string) int {
 	h := fnv.New32a()
-	h.Write([]byte(id))
+	_, _ = h.Write([]byte(id)) // it never fails
 	return int(h.Sum32() % dueShards)
 }
 

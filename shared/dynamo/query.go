@@ -84,7 +84,7 @@ func (s *Store) list(ctx context.Context, q query, page Page, each func(map[stri
 	taken, last := 0, ""
 	for round := 0; page.Limit == 0 || round < rounds; round++ {
 		if page.Limit > 0 {
-			in.Limit = aws.Int32(int32(page.Limit-taken) + 1) // one more, to know whether there is a next page
+			in.Limit = aws.Int32(int32(min(page.Limit-taken, 1000)) + 1) // one more, to know whether there is a next page
 			if q.filter.IsSet() {
 				in.Limit = aws.Int32(max(*in.Limit, 100))
 			}

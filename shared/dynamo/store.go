@@ -163,15 +163,12 @@ func (s *Store) updateWrite(k key, change expression.UpdateBuilder, condition ex
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values()}, nil
 }
 
-// transaction gathers writes that happen together or not at all, at most maxWrites.
+// transaction gathers writes that happen together or not at all: at most 100, which is DynamoDB's limit.
 type transaction struct {
 	store  *Store
 	writes []types.TransactWriteItem
 	err    error
 }
-
-// maxWrites is DynamoDB's limit on a transaction.
-const maxWrites = 100
 
 func (s *Store) transaction() *transaction { return &transaction{store: s} }
 
@@ -240,7 +237,7 @@ func backOff(ctx context.Context, try int) (next int, err error) {
 		return try, fmt.Errorf("giving up after %d tries", try)
 	}
 	most := 20 * time.Millisecond << try
-	wait := time.NewTimer(most/2 + rand.N(most/2))
+	wait := time.NewTimer(most/2 + rand.N(most/2)) //nolint:gosec // jitter need not be secret
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():

@@ -21,10 +21,6 @@ type UnreachableError struct {
 }
 
 func (e *UnreachableError) Error() string {
-	// A refused address is told without the transport's own text around it, which names the address.
-	if refused, ok := errors.AsType[*netguard.RefusedError](e.Cause); ok {
-		return "cluster unreachable: " + refused.Error()
-	}
 	return "cluster unreachable: " + e.Cause.Error()
 }
 

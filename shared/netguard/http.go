@@ -74,8 +74,8 @@ func (p Policy) HTTPClient(timeout time.Duration) *http.Client {
 		CheckRedirect: checkRedirect,
 		Transport: &transport{
 			policy: p,
-			tls:    newTransport(p.dialer(p.Check).DialContext),
-			plain:  newTransport(p.dialer(p.checkPlain).DialContext),
+			tls:    newTransport(p.dial(p.Check)),
+			plain:  newTransport(p.dial(p.checkPlain)),
 		},
 	}
 }

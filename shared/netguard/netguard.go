@@ -60,6 +60,21 @@ func Parse(csv string) (Policy, error) {
 	return p, nil
 }
 
+// UnmarshalText is Parse, for settings.
+func (p *Policy) UnmarshalText(text []byte) (err error) {
+	*p, err = Parse(string(text))
+	return err
+}
+
+// String is what Parse reads.
+func (p Policy) String() string {
+	prefixes := make([]string, len(p.Allowed))
+	for i, prefix := range p.Allowed {
+		prefixes[i] = prefix.String()
+	}
+	return strings.Join(prefixes, ",")
+}
+
 func parsePrefix(s string) (netip.Prefix, error) {
 	if !strings.Contains(s, "/") {
 		addr, err := netip.ParseAddr(s)
@@ -86,9 +101,20 @@ func (p Policy) Dialer() *net.Dialer {
 	return p.dialer(p.Check)
 }
 
-// DialContext is Dialer().DialContext, for a transport.
+// DialContext is for a transport. It differs from Dialer().DialContext in the text of a refusal alone: net.Dialer would put
+// the address before it.
 func (p Policy) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return p.Dialer().DialContext(ctx, network, address)
+	return p.dial(p.Check)(ctx, network, address)
+}
+
+func (p Policy) dial(check func(netip.Addr) error) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := p.dialer(check).DialContext(ctx, network, address)
+		if refused, ok := errors.AsType[*RefusedError](err); ok {
+			return nil, refused
+		}
+		return conn, err
+	}
 }
 
 func (p Policy) dialer(check func(netip.Addr) error) *net.Dialer {

@@ -92,7 +92,7 @@ func createRole(t *testing.T, cfg aws.Config, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	var answer struct {
 		ARN string `xml:"CreateRoleResult>Role>Arn"`
 	}

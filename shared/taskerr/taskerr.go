@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -38,8 +39,10 @@ func Failed(code, format string, args ...any) *Error {
 	return New(TargetFailed, code, fmt.Errorf(format, args...))
 }
 
-func (e *Error) Error() string     { return e.Code + ": " + e.Cause.Error() }
-func (e *Error) Unwrap() error     { return e.Cause }
+func (e *Error) Error() string { return e.Code + ": " + e.Cause.Error() }
+func (e *Error) Unwrap() error { return e.Cause }
+
+// ErrorName is what Step Functions sees.
 func (e *Error) ErrorName() string { return e.Name }
 
 // Named is any error that knows the name Step Functions should see.
@@ -57,7 +60,7 @@ func NameOf(err error) string {
 	return "Internal"
 }
 
-var coded = regexp.MustCompile(`^([a-z][a-z0-9]*(?:-[a-z0-9]+)+): `)
+var coded = regexp.MustCompile(`^([a-z][a-z0-9]*(?:-[a-z0-9]+)*): `)
 
 // CodeOf finds the code in err's chain: the error's own, a problem's, or its name in kebab-case.
 func CodeOf(err error) string {
@@ -105,7 +108,8 @@ func (c Caught) Parse() (code, cause string) {
 	if json.Unmarshal([]byte(c.Cause), &lambda) == nil && lambda.Message != "" {
 		text = lambda.Message
 	}
-	if m := coded.FindStringSubmatch(text); m != nil {
+	ours := slices.Contains(Names, c.Error) || !strings.Contains(c.Error, ".")
+	if m := coded.FindStringSubmatch(text); m != nil && ours {
 		return m[1], strings.TrimPrefix(text, m[0])
 	}
 	switch {
