@@ -44,17 +44,11 @@ func (h handler) ListDeployments(w http.ResponseWriter, r *http.Request, org ope
 
 // deployments are all of a group's.
 func (h handler) deployments(ctx context.Context, g group.Group) ([]deployment.Deployment, error) {
-	var all []deployment.Deployment
-	for page := (dynamo.Page{}); ; {
-		some, next, err := h.store.ListDeployments(ctx, g.Org, g.ID, page)
-		if err != nil {
-			return nil, fmt.Errorf("listing the deployments of group %s: %w", g.Name, err)
-		}
-		if all = append(all, some...); next == "" {
-			return all, nil
-		}
-		page.Cursor = next
+	all, _, err := h.store.ListDeployments(ctx, g.Org, g.ID, dynamo.Page{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the deployments of group %s: %w", g.Name, err)
 	}
+	return all, nil
 }
 
 // GetDeployment answers a deployment with its values and with every target, as last observed.
@@ -79,19 +73,19 @@ func (h handler) describe(ctx context.Context, g group.Group, d deployment.Deplo
 		releases []release.Release
 		last     []run.Target
 	)
-	tasks, ctx := errgroup.WithContext(ctx)
+	tasks, taskCtx := errgroup.WithContext(ctx)
 	tasks.Go(func() (err error) {
-		if gen, err = h.store.FindGeneration(ctx, d.Org, d.ID, d.Generation); err != nil {
+		if gen, err = h.store.FindGeneration(taskCtx, d.Org, d.ID, d.Generation); err != nil {
 			return err
 		}
-		return h.values.GetValues(ctx, d.Org, gen.ValuesRef, &values)
+		return h.values.GetValues(taskCtx, d.Org, gen.ValuesRef, &values)
 	})
 	tasks.Go(func() (err error) {
-		releases, err = h.store.ListReleasesOfOwner(ctx, d.Org, release.OwnedByDeployment(d.ID))
+		releases, err = h.store.ListReleasesOfOwner(taskCtx, d.Org, release.OwnedByDeployment(d.ID))
 		return err
 	})
 	tasks.Go(func() (err error) {
-		last, err = h.store.ListTargets(ctx, d.Org, d.LastRun)
+		last, err = h.store.ListTargets(taskCtx, d.Org, d.LastRun)
 		return err
 	})
 	if err := tasks.Wait(); err != nil {
