@@ -150,6 +150,7 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 	}
 	next := cluster.NextCheck(v.cluster.ID, h.now())
 	if v.metas, err = record.List(ctx, v.client.Metadata(), ""); err != nil {
+		err = kube.Classify(err)
 		v.unreachable = fmt.Errorf("looking at cluster %s: %w", v.cluster.Name, err)
 		return v, h.store.MarkClusterUnreachable(ctx, ref.Org, ref.Cluster, err.Error(), h.now(), next)
 	}

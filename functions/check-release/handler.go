@@ -78,7 +78,7 @@ type look struct {
 func (l look) do(ctx context.Context) error {
 	metas, err := record.List(ctx, l.client.Metadata(), l.entry.Key.Namespace)
 	if err != nil {
-		return fmt.Errorf("listing Helm's records on cluster %s: %w", l.entry.ClusterName, err)
+		return fmt.Errorf("listing Helm's records on cluster %s: %w", l.entry.ClusterName, kube.Classify(err))
 	}
 	history := record.History(metas, record.Key{Namespace: l.entry.Key.Namespace, Name: l.entry.Key.Name})
 	if l.entry.Absent {
@@ -89,7 +89,7 @@ func (l look) do(ctx context.Context) error {
 	}
 	stored, err := record.Get(ctx, l.client.Kubernetes().CoreV1(), history[0].Namespace, history[0].SecretName)
 	if err != nil {
-		return fmt.Errorf("reading Helm's record of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, err)
+		return fmt.Errorf("reading Helm's record of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, kube.Classify(err))
 	}
 	state, err := l.client.Readiness(ctx, []byte(stored.Manifest), l.entry.Key.Namespace)
 	if err != nil {
@@ -156,7 +156,7 @@ func (l look) fail(ctx context.Context, newest record.Meta, code, cause string) 
 		markErr = errors.Join(markErr, err)
 	}
 	if markErr != nil {
-		return fmt.Errorf("marking release %s on cluster %s as failed: %w", l.entry.Key.Name, l.entry.ClusterName, markErr)
+		return fmt.Errorf("marking release %s on cluster %s as failed: %w", l.entry.Key.Name, l.entry.ClusterName, kube.Classify(markErr))
 	}
 	if o := l.release.Observed; o != nil {
 		failed := *o

@@ -156,7 +156,7 @@ func (v verb) do(ctx context.Context) error {
 		return taskerr.Failed(decision.Code, "%s", decision.Reason)
 	case release.Recover:
 		if err := record.MarkFailed(ctx, client.Kubernetes().CoreV1(), history[0], "Swell found it pending, left by an operation that is gone"); err != nil {
-			return fmt.Errorf("recovering release %s on cluster %s: %w", v.entry.Key.Name, c.Name, err)
+			return fmt.Errorf("recovering release %s on cluster %s: %w", v.entry.Key.Name, c.Name, kube.Classify(err))
 		}
 	}
 	result, applyErr := v.apply(ctx, cred, rel, decision.Action)
@@ -180,7 +180,7 @@ func (v verb) do(ctx context.Context) error {
 func (v verb) history(ctx context.Context, client *kube.Client) ([]record.Meta, error) {
 	metas, err := record.List(ctx, client.Metadata(), v.entry.Key.Namespace)
 	if err != nil {
-		return nil, fmt.Errorf("listing Helm's records on cluster %s: %w", v.entry.ClusterName, err)
+		return nil, fmt.Errorf("listing Helm's records on cluster %s: %w", v.entry.ClusterName, kube.Classify(err))
 	}
 	return record.History(metas, record.Key{Namespace: v.entry.Key.Namespace, Name: v.entry.Key.Name}), nil
 }
