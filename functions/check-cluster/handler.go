@@ -108,7 +108,7 @@ func (h handler) handleTask(ctx context.Context, ref workflow.TargetRef) (struct
 	}
 	step := run.Step{ClusterID: t.ClusterID, ClusterName: t.ClusterName, State: "CheckCluster", Attempt: ref.Attempt, Status: "Succeeded", StartedAt: began, EndedAt: h.now()}
 	if err != nil {
-		t.Status, t.Code, t.Cause = run.TargetFailed, taskerr.CodeOf(err), err.Error()
+		t.Status, t.Code, t.Cause = run.TargetFailed, taskerr.CodeOf(err), taskerr.CauseOf(err)
 		step.Status, step.Code, step.Cause = "Failed", t.Code, t.Cause
 	}
 	if err := h.store.PutStep(ctx, ref.Org, ref.Run, step); err != nil {

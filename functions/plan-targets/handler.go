@@ -42,6 +42,7 @@ type objects interface {
 	GetChart(ctx context.Context, org, digest string) ([]byte, error)
 	GetValues(ctx context.Context, org, ref string, into any) error
 	PutValues(ctx context.Context, org string, v any) (ref, digest string, err error)
+	PutManifest(ctx context.Context, org string, manifest []byte) (ref string, err error)
 }
 
 type handler struct {
@@ -138,11 +139,11 @@ func (h handler) load(ctx context.Context, ref workflow.RunRef) (plan, error) {
 func (p plan) target(ctx context.Context, t run.Target) (*release.PlanEntry, error) {
 	entry, err := p.entry(ctx, t)
 	if err != nil {
-		name := taskerr.CodeOf(err)
-		if name == "internal" {
+		code := taskerr.CodeOf(err)
+		if code == "internal" {
 			return nil, fmt.Errorf("planning target %s: %w", t.ClusterName, err)
 		}
-		t.Status, t.Code, t.Cause, t.EndedAt = run.TargetFailed, name, err.Error(), time.Now().UTC()
+		t.Status, t.Code, t.Cause, t.EndedAt = run.TargetFailed, code, taskerr.CauseOf(err), time.Now().UTC()
 		return nil, p.store.UpdateTarget(ctx, p.run.Org, p.run.ID, t)
 	}
 	t.Action = string(entry.Action)

@@ -53,6 +53,5 @@ func (r *renders) render(ctx context.Context, key release.Key, values map[string
 	if err != nil || len(out.CRDs) == 0 {
 		return "", err
 	}
-	ref, _, err := r.objects.PutValues(ctx, r.org, string(bytes.Join(out.CRDs, []byte("\n---\n"))))
-	return ref, err
+	return r.objects.PutManifest(ctx, r.org, bytes.Join(out.CRDs, []byte("\n---\n")))
 }

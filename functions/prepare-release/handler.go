@@ -26,7 +26,7 @@ type store interface {
 }
 
 type objects interface {
-	GetValues(ctx context.Context, org, ref string, into any) error
+	GetManifest(ctx context.Context, org, ref string) ([]byte, error)
 }
 
 type handler struct {
@@ -99,11 +99,11 @@ func (h handler) prepare(ctx context.Context, entry release.PlanEntry) error {
 	if entry.CRDsRef == "" {
 		return nil
 	}
-	var crds string
-	if err := h.objects.GetValues(ctx, entry.Key.Org, entry.CRDsRef, &crds); err != nil {
+	crds, err := h.objects.GetManifest(ctx, entry.Key.Org, entry.CRDsRef)
+	if err != nil {
 		return fmt.Errorf("reading the CRDs of release %s: %w", entry.Key.Name, err)
 	}
-	if _, err := client.ApplyCRDs(ctx, []byte(crds)); err != nil {
+	if _, err := client.ApplyCRDs(ctx, crds); err != nil {
 		return fmt.Errorf("installing the CRDs of release %s on cluster %s: %w", entry.Key.Name, c.Name, err)
 	}
 	return nil

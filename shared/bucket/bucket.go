@@ -23,8 +23,9 @@ import (
 
 // What is refused for its size, on the way in and on the way out.
 const (
-	MaxValuesBytes = 4 << 20 // values of a generation with all overrides, or the CRDs of a chart
-	MaxChartBytes  = 20 << 20
+	MaxValuesBytes   = 4 << 20 // values of a generation with all overrides
+	MaxChartBytes    = 20 << 20
+	MaxManifestBytes = 32 << 20
 )
 
 // API is what is called of S3: *s3.Client.
@@ -76,6 +77,23 @@ func (s *Store) GetValues(ctx context.Context, org, ref string, into any) error 
 		return fmt.Errorf("reading values %s: they are not as they were kept", ref) // err could quote them
 	}
 	return nil
+}
+
+// PutManifest keeps Kubernetes manifests, such as the CRDs that a chart brings. ref is where GetManifest finds them.
+func (s *Store) PutManifest(ctx context.Context, org string, manifest []byte) (ref string, err error) {
+	if len(manifest) > MaxManifestBytes {
+		return "", problem.TooLarge("manifest-too-large", "the manifests have %d bytes", len(manifest)).Try("use at most %d bytes", MaxManifestBytes)
+	}
+	ref = org + "/manifests/" + strings.TrimPrefix(DigestOf(manifest), "sha256:") + ".yaml"
+	return ref, s.put(ctx, ref, "application/yaml", manifest)
+}
+
+// GetManifest reads what PutManifest kept for the org. Another org's is refused.
+func (s *Store) GetManifest(ctx context.Context, org, ref string) ([]byte, error) {
+	if org == "" || strings.Contains(org, "/") || !strings.HasPrefix(ref, org+"/manifests/") {
+		return nil, fmt.Errorf("reading manifests: %q is not one of org %s", ref, org)
+	}
+	return s.get(ctx, ref, MaxManifestBytes)
 }
 
 var chartDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)

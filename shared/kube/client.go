@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -143,7 +144,7 @@ type Probe struct {
 	UID         string   // of the namespace kube-system: the cluster's identity
 	Version     string   // such as v1.36.3
 	Nodes       int      // ready or not
-	APIVersions []string // group/version, sorted
+	APIVersions []string // group/version and group/version/Kind, sorted
 }
 
 // Probe asks the cluster who it is: the version alone first, so that a server that does not answer is met once, then the
@@ -157,10 +158,11 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	p := Probe{Version: v.GitVersion}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		groups, err := discovery.ToCachedDiscoveryInterfaceWithContext(c.discovery.CachedDiscoveryInterface).ServerGroupsWithContext(ctx)
-		if err == nil {
-			p.APIVersions = metav1.ExtractGroupVersions(groups)
-			slices.Sort(p.APIVersions)
+		cached := discovery.ToCachedDiscoveryInterfaceWithContext(c.discovery.CachedDiscoveryInterface)
+		groups, resources, err := cached.ServerGroupsAndResourcesWithContext(ctx)
+		if err == nil || discovery.IsGroupDiscoveryFailedError(err) { // a broken aggregated API hides no other
+			p.APIVersions = versions(groups, resources)
+			err = nil
 		}
 		return err
 	})
@@ -182,6 +184,25 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 		return Probe{}, fmt.Errorf("probing the cluster: %w", &UnreachableError{Cause: errNotKubernetes})
 	}
 	return p, nil
+}
+
+// versions are the names that a chart may ask for: apps/v1 and apps/v1/Deployment.
+func versions(groups []*metav1.APIGroup, resources []*metav1.APIResourceList) []string {
+	var names []string
+	for _, g := range groups {
+		for _, v := range g.Versions {
+			names = append(names, v.GroupVersion)
+		}
+	}
+	for _, list := range resources {
+		for _, r := range list.APIResources {
+			if !strings.Contains(r.Name, "/") {
+				names = append(names, list.GroupVersion+"/"+r.Kind)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 var (

@@ -41,7 +41,7 @@ func Expose[I, O any](log *slog.Logger, h Handler[I, O]) Handler[I, O] {
 
 // message begins with the code, so that whoever catches the error can tell it from the text.
 func message(err error) string {
-	code, text := taskerr.CodeOf(err), err.Error()
+	code, text := taskerr.CodeOf(err), taskerr.CauseOf(err)
 	if len(text) > maxCause {
 		text = text[:maxCause] + "…"
 	}
@@ -78,7 +78,7 @@ func Record(steps Steps, state string, h func(ctx context.Context, ref workflow.
 			step.StartedAt = note.Since
 		}
 		if err != nil {
-			step.Status, step.Code, step.Cause = "Failed", taskerr.CodeOf(err), err.Error()
+			step.Status, step.Code, step.Cause = "Failed", taskerr.CodeOf(err), taskerr.CauseOf(err)
 		}
 		if putErr := steps.PutStep(ctx, ref.Org, ref.Run, step); putErr != nil && err == nil {
 			return struct{}{}, putErr

@@ -15,14 +15,15 @@ import (
 
 // The names that the machines in statemachines/ branch on. Every other failure is TargetFailed and is caught as States.ALL.
 const (
-	NotReady           = "NotReady"           // look again later
-	ReleaseLeased      = "ReleaseLeased"      // another writer holds the release: wait for it
-	ClusterUnreachable = "ClusterUnreachable" // no answer from the cluster: try again a few times
-	TargetFailed       = "TargetFailed"       // final for this target
+	NotReady             = "NotReady"             // look again later
+	ReleaseLeased        = "ReleaseLeased"        // another writer holds the release: wait for it
+	ClusterUnreachable   = "ClusterUnreachable"   // no answer from the cluster: try again a few times
+	NamespaceTerminating = "NamespaceTerminating" // a namespace of that name is being deleted: it can be made anew soon
+	TargetFailed         = "TargetFailed"         // final for this target
 )
 
 // Names lists all of them; the contract test compares it with the machines.
-var Names = []string{NotReady, ReleaseLeased, ClusterUnreachable, TargetFailed}
+var Names = []string{NotReady, ReleaseLeased, ClusterUnreachable, NamespaceTerminating, TargetFailed}
 
 // Error is a failure with the name that Step Functions sees.
 type Error struct {
@@ -80,6 +81,14 @@ func CodeOf(err error) string {
 		return kebab(n.ErrorName())
 	}
 	return "internal"
+}
+
+// CauseOf is err's text for people, without the code that CodeOf tells.
+func CauseOf(err error) string {
+	if p, ok := problem.From(err); ok && p.Error() == err.Error() {
+		return strings.TrimSuffix(strings.TrimSpace(p.Detail+". "+p.Remedy), ".")
+	}
+	return strings.TrimPrefix(err.Error(), CodeOf(err)+": ")
 }
 
 func kebab(name string) string {
