@@ -104,7 +104,7 @@ func (i *installation) shareGroup(ctx context.Context) error {
 		var g openapi.ClusterGroup
 		a, err := i.send(ctx, http.MethodGet, "/clustergroups/"+sharedGroup+"?field=name", nil)
 		if err == nil && a.status == http.StatusOK {
-			i.group, err = g.ID, a.into(&g)
+			err = a.into(&g)
 			i.group = g.ID
 			return err
 		}
@@ -128,7 +128,7 @@ func (i *installation) shareGroup(ctx context.Context) error {
 	return err
 }
 
-// importAgain imports a local cluster in place of the record that an earlier run left; address replaces the server's, if given.
+// importAgain imports a cluster in place of the record that an earlier run left; no kubeconfig: the local cluster's own.
 func (i *installation) importAgain(ctx context.Context, name string, raw []byte) error {
 	old, err := i.findCluster(ctx, name)
 	if err != nil {
@@ -223,7 +223,10 @@ func fingerprint(raw []byte) string {
 }
 
 // unique is a name that no other test and no earlier run has.
-func unique(prefix string) string { return prefix + "-" + strings.ToLower(id.New()[len(id.New())-6:]) }
+func unique(prefix string) string {
+	random := id.New()
+	return prefix + "-" + random[len(random)-6:]
+}
 
 // poll asks every so often until done, an error, or the time is over.
 func poll(ctx context.Context, within time.Duration, done func() (bool, error)) error {

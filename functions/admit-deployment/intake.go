@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/cluster"
@@ -292,14 +293,35 @@ func (in intake) render(ctx context.Context, archive []byte, d deployment.Deploy
 		}
 		rendered[digest] = true
 		_, err := helm.Render(ctx, helm.Request{Archive: archive, Values: values.For(c.Name), Release: d.ReleaseName, Namespace: d.Namespace, KubeVersion: c.Version})
-		if p, isProblem := problem.From(err); isProblem && ok {
-			p.Detail = fmt.Sprintf("with the override of cluster %s: %s", c.Name, p.Detail)
+		if p, isProblem := problem.From(err); isProblem {
+			return atValues(p, c.Name, override, ok)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// atValues puts what is wrong with a render where the request has it: in the override if that sets the path, else in the common values.
+func atValues(p *problem.Problem, cluster string, override map[string]any, overridden bool) *problem.Problem {
+	if p.Field == "" {
+		p = p.At("values")
+	}
+	if p.Remedy == "" {
+		p = p.Try("correct the values, or the chart: helm template says the same")
+	}
+	if !overridden {
+		return p
+	}
+	p = p.At(p.Field) // a copy
+	p.Detail = fmt.Sprintf("with the override of cluster %s: %s", cluster, p.Detail)
+	path, inValues := strings.CutPrefix(p.Field, "values.")
+	first, _, _ := strings.Cut(path, ".")
+	if _, sets := override[first]; inValues && sets {
+		p.Field = "valueOverrides." + cluster + "." + path
+	}
+	return p
 }
 
 // maxRenders bounds what a request may cost; the run renders every distinct input, whatever their number.

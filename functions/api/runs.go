@@ -64,7 +64,7 @@ func (h handler) CancelRun(w http.ResponseWriter, r *http.Request, org openapi.O
 		return
 	}
 	if one.Status.Done() {
-		h.fail(w, r, problem.Conflict("run-ended", "the run has ended: %s", one.Status))
+		h.fail(w, r, problem.Conflict("run-ended", "the run has ended: %s", one.Status).Try("what it did is undone by an update, or by a removal"))
 		return
 	}
 	if one, err = h.store.RequestCancel(r.Context(), org, runID); err != nil {

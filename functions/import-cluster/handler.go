@@ -99,8 +99,11 @@ func (h handler) probe(ctx context.Context, cred kube.Credential) (kube.Probe, e
 }
 
 func unreachable(err error) error {
-	if _, ok := problem.From(err); ok {
-		return err
+	if p, ok := problem.From(err); ok {
+		if p = p.At("kubeconfig"); p.Remedy == "" {
+			p = p.Try("give a server that Swell may reach: the installation's parameter AllowedNetworks names the private networks that it may")
+		}
+		return p
 	}
 	cause := err.Error()
 	if _, denied := errors.AsType[*kube.UnauthorizedError](err); denied {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
@@ -103,8 +104,16 @@ func (h handler) prepare(ctx context.Context, entry release.PlanEntry) error {
 	if err != nil {
 		return fmt.Errorf("reading the CRDs of release %s: %w", entry.Key.Name, err)
 	}
-	if _, err := client.ApplyCRDs(ctx, crds); err != nil {
+	names, err := client.ApplyCRDs(ctx, crds)
+	if err != nil {
 		return fmt.Errorf("installing the CRDs of release %s on cluster %s: %w", entry.Key.Name, c.Name, err)
+	}
+	waiting, err := client.CRDsEstablished(ctx, names)
+	if err != nil {
+		return fmt.Errorf("looking at the CRDs of release %s on cluster %s: %w", entry.Key.Name, c.Name, err)
+	}
+	if len(waiting) > 0 {
+		return taskerr.New(taskerr.NotReady, "crds-not-served", fmt.Errorf("cluster %s does not serve %s yet", c.Name, strings.Join(waiting, ", ")))
 	}
 	return nil
 }

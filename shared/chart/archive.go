@@ -304,5 +304,5 @@ func malformed(place, format string, args ...any) *problem.Problem {
 	if place != "" {
 		what = "the packed chart " + quoted(strings.TrimSuffix(place, "/")) + " "
 	}
-	return problem.Invalid(CodeArchive, "%s", what+fmt.Sprintf(format, args...)).At("chart")
+	return problem.Invalid(CodeArchive, "%s", what+fmt.Sprintf(format, args...)).At("chart").Try("send what helm package makes")
 }

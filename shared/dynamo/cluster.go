@@ -68,7 +68,7 @@ func fromClusterItem(i clusterItem) cluster.Cluster {
 }
 
 func clusterNotFound(id string) *problem.Problem {
-	return problem.NotFound("cluster-not-found", "there is no cluster %q", id)
+	return problem.NotFound("cluster-not-found", "there is no cluster %q", id).Try("list the clusters; the path takes an id, or a name with field=name")
 }
 
 // CreateCluster claims the cluster's name in its org and its identity in the installation, and keeps it.

@@ -66,7 +66,7 @@ func fromGenerationItem(i generationItem) deployment.Generation {
 }
 
 func deploymentNotFound(id string) *problem.Problem {
-	return problem.NotFound("deployment-not-found", "there is no deployment %q", id)
+	return problem.NotFound("deployment-not-found", "there is no deployment %q", id).Try("list the group's deployments: the path takes a release name")
 }
 
 // Admission is a new generation of a deployment and the run that brings it to the targets.

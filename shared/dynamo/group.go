@@ -39,7 +39,7 @@ func fromGroupItem(i groupItem) group.Group {
 }
 
 func groupNotFound(id string) *problem.Problem {
-	return problem.NotFound("group-not-found", "there is no cluster group %q", id)
+	return problem.NotFound("group-not-found", "there is no cluster group %q", id).Try("list the cluster groups; the path takes an id, or a name with field=name")
 }
 
 // CreateGroup claims the group's name and its members, each of which must exist and be in no group.

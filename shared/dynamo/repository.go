@@ -19,7 +19,7 @@ func fromRepositoryItem(i repositoryItem) repository.Repository {
 }
 
 func repositoryNotFound(name string) *problem.Problem {
-	return problem.NotFound("repository-not-found", "there is no chart repository %q", name)
+	return problem.NotFound("repository-not-found", "there is no chart repository %q", name).Try("list the repositories, or add it")
 }
 
 // CreateRepository keeps a chart repository under a name that is new in the org.

@@ -62,7 +62,7 @@ func (s *Store) pending(r run.Run) run.Run {
 }
 
 func runNotFound(id string) *problem.Problem {
-	return problem.NotFound("run-not-found", "there is no run %q", id)
+	return problem.NotFound("run-not-found", "there is no run %q", id).Try("list the runs; those older than their retention are gone")
 }
 
 // FindRun finds a run of the org.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
 
 	"github.com/swell-sh/swell/shared/problem"
@@ -103,11 +105,11 @@ func (c *Client) createCRD(ctx context.Context, u *unstructured.Unstructured) er
 // names that are not yet served; one that can never be is an error.
 func (c *Client) CRDsEstablished(ctx context.Context, names []string) (waiting []string, err error) {
 	pending := make([]bool, len(names))
-	group, ctx := errgroup.WithContext(ctx)
+	group, getCtx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for i, name := range names {
 		group.Go(func() error {
-			u, err := c.dynamic.Resource(definitions).Get(ctx, name, metav1.GetOptions{})
+			u, err := c.dynamic.Resource(definitions).Get(getCtx, name, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
 				pending[i] = true
 				return nil
@@ -131,8 +133,26 @@ func (c *Client) CRDsEstablished(ctx context.Context, names []string) (waiting [
 			waiting = append(waiting, name)
 		}
 	}
-	if len(waiting) == 0 && len(names) > 0 {
-		c.Refresh()
+	if len(waiting) > 0 || len(names) == 0 {
+		return waiting, nil
 	}
-	return waiting, nil
+	c.Refresh()
+	return c.unserved(ctx, names)
+}
+
+// unserved are the types, named as their CRDs, that discovery does not have yet: it follows what is established a moment later.
+func (c *Client) unserved(ctx context.Context, names []string) ([]string, error) {
+	cached := discovery.ToCachedDiscoveryInterfaceWithContext(c.discovery.CachedDiscoveryInterface)
+	_, lists, err := cached.ServerGroupsAndResourcesWithContext(ctx)
+	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
+		return nil, fmt.Errorf("discovering the cluster's types: %w", Classify(err))
+	}
+	served := map[string]bool{}
+	for _, list := range lists {
+		group, _, _ := strings.Cut(list.GroupVersion, "/")
+		for _, r := range list.APIResources {
+			served[r.Name+"."+group] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return served[name] }), nil
 }

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// row is one figure. Anchor and limit are nil where there is none; the limit is one on ours. Holds is nil where there is no limit.
+type row struct {
+	ID     string   `json:"id"`
+	What   string   `json:"what"`
+	Ours   float64  `json:"ours"`
+	Anchor *float64 `json:"anchor"`
+	Ratio  *float64 `json:"ratio"`
+	Unit   string   `json:"unit"`
+	Limit  *float64 `json:"limit"`
+	Holds  *bool    `json:"holds"`
+}
+
+// bench gathers the rows.
+type bench struct {
+	root  string // the repository
+	work  string // a folder that goes away at the end
+	notes io.Writer
+	seed  uint64
+	rows  []row
+}
+
+func (b *bench) note(format string, args ...any) {
+	fmt.Fprintf(b.notes, "bench: "+format+"\n", args...)
+}
+
+// add keeps a figure and returns it, to give it an anchor or a limit.
+func (b *bench) add(id, unit string, ours float64, what string, args ...any) *row {
+	b.rows = append(b.rows, row{ID: id, What: fmt.Sprintf(what, args...), Ours: ours, Unit: unit})
+	return &b.rows[len(b.rows)-1]
+}
+
+// against sets what the figure is measured beside.
+func (r *row) against(anchor float64) *row {
+	r.Anchor = &anchor
+	if anchor != 0 {
+		r.Ratio = new(r.Ours / anchor)
+	}
+	return r
+}
+
+// atMost sets the limit.
+func (r *row) atMost(limit float64) *row {
+	r.Limit, r.Holds = &limit, new(r.Ours <= limit)
+	return r
+}
+
+// report prints the table and writes the files. Rows of parts that did not run this time stay as they were in build/bench.json.
+func (b *bench) report(out io.Writer, write bool) error {
+	table := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ID\tOURS\tANCHOR\tRATIO\tUNIT\tLIMIT\tHOLDS\tWHAT")
+	for _, r := range b.rows {
+		fmt.Fprintln(table, strings.Join(append(r.cells(), r.What), "\t"))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	rows, err := b.merged()
+	if err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(rows, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(b.file()), 0o750); err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.file(), append(raw, '\n'), 0o600); err != nil {
+		return err
+	}
+	if !write {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(b.root, "docs", "figures.md"), b.page(rows), 0o600)
+}
+
+func (b *bench) file() string { return filepath.Join(b.root, "build", "bench.json") }
+
+// merged lays this run's rows over those of the runs before.
+func (b *bench) merged() ([]row, error) {
+	before := []row{}
+	raw, err := os.ReadFile(b.file())
+	if err == nil {
+		err = json.Unmarshal(raw, &before)
+	}
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("reading the rows of the last run: %w", err)
+	}
+	merged := slices.DeleteFunc(before, func(old row) bool {
+		return slices.ContainsFunc(b.rows, func(r row) bool { return part(r.ID) == part(old.ID) })
+	})
+	merged = append(merged, b.rows...)
+	slices.SortStableFunc(merged, func(a, b row) int { return strings.Compare(part(a.ID), part(b.ID)) })
+	return merged, nil
+}
+
+// part is what a row belongs to: "P2" of "P2-install".
+func part(id string) string {
+	name, _, _ := strings.Cut(id, "-")
+	return name
+}
+
+func (r *row) cells() []string {
+	number := func(f *float64) string {
+		if f == nil {
+			return "–"
+		}
+		return text(*f)
+	}
+	holds := "–"
+	if r.Holds != nil {
+		holds = map[bool]string{true: "yes", false: "NO"}[*r.Holds]
+	}
+	return []string{r.ID, text(r.Ours), number(r.Anchor), number(r.Ratio), r.Unit, number(r.Limit), holds}
+}
+
+// text has no more digits than the measurement.
+func text(f float64) string {
+	if f == float64(int64(f)) || f >= 100 {
+		return strconv.FormatFloat(f, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(f, 'f', 2, 64)
+}
+
+// page is docs/figures.md.
+func (b *bench) page(rows []row) []byte {
+	var page bytes.Buffer
+	fmt.Fprintf(&page, `# Figures
+
+Written by `+"`go run ./bench -write`"+` on %s: %d cores, %s, %s/%s, version %s. Times on a shared machine are noise: read the ratios, and the
+counts and sizes. The anchor of a row is Helm's own command line (v3) on the same cluster in the same run, unless the row says otherwise.
+A limit is one on our own figure.
+
+| id | ours | anchor | ratio | unit | limit | holds | what |
+|---|---|---|---|---|---|---|---|
+`, time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, b.version())
+	for _, r := range rows {
+		fmt.Fprintf(&page, "| %s | %s |\n", strings.Join(r.cells(), " | "), strings.ReplaceAll(r.What, "|", "\\|"))
+	}
+	return page.Bytes()
+}
+
+func (b *bench) version() string {
+	cmd := exec.Command("git", "describe", "--tags", "--always") //nolint:noctx // it ends by itself
+	cmd.Dir = b.root
+	out, err := cmd.Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
