@@ -56,7 +56,7 @@ func (s *stack) demo(ctx context.Context) error {
 	if d.err != nil {
 		return d.err
 	}
-	fmt.Fprintf(s.answer, `
+	d.tell(`
 The demonstration took %.0f s. To look further:
 
   . .local/env                                     SWELL_URL and SWELL_TOKEN for curl, and AWS_… for the local AWS
@@ -84,6 +84,10 @@ type demonstration struct {
 	err error
 }
 
+func (d *demonstration) tell(format string, args ...any) {
+	_, _ = fmt.Fprintf(d.answer, format, args...)
+}
+
 func (d *demonstration) status(why string) {
 	d.say(why, "swell", "status", demoRelease, "--group", demoGroup)
 }
@@ -91,7 +95,7 @@ func (d *demonstration) status(why string) {
 // once runs the command unless what it makes is there, as probe says.
 func (d *demonstration) once(probe []string, why string, command ...string) {
 	if d.err == nil && d.command(probe...).Run() == nil {
-		fmt.Fprintf(d.answer, "\n%s Done before.\n", why)
+		d.tell("\n%s Done before.\n", why)
 		return
 	}
 	d.say(why, command...)
@@ -101,7 +105,7 @@ func (d *demonstration) say(why string, command ...string) {
 	if d.err != nil {
 		return
 	}
-	fmt.Fprintf(d.answer, "\n%s\n$ %s\n", why, shown(command))
+	d.tell("\n%s\n$ %s\n", why, shown(command))
 	cmd := d.command(command...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -27,7 +27,7 @@ type settings struct {
 	Table    string          `env:"TABLE_NAME,required"`
 	Bucket   string          `env:"BUCKET_NAME,required"`
 	Machines string          `env:"MACHINE_ARN_PREFIX,required"`
-	ApiKey   string          `env:"API_KEY_SECRET,required"`
+	APIKey   string          `env:"API_KEY_SECRET,required"`
 	Networks netguard.Policy `env:"ALLOWED_NETWORKS"`
 }
 
@@ -43,6 +43,6 @@ func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 		store: store, objects: bucket.Open(cfg, s.Bucket), charts: chart.NewFetcher(s.Networks.HTTPClient(20 * time.Second)),
 		machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
 	}
-	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.ApiKey, Now: time.Now, Log: log}
+	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.APIKey, Now: time.Now, Log: log}
 	return apigw.Handle(openapi.Authenticate(admitdeployment.New(h), verifier.Verify))
 }

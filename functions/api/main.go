@@ -23,7 +23,7 @@ type settings struct {
 	Table    string `env:"TABLE_NAME,required"`
 	Bucket   string `env:"BUCKET_NAME,required"`
 	Machines string `env:"MACHINE_ARN_PREFIX,required"`
-	ApiKey   string `env:"API_KEY_SECRET,required"`
+	APIKey   string `env:"API_KEY_SECRET,required"`
 }
 
 func main() {
@@ -36,6 +36,6 @@ func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 		store: store, values: bucket.Open(cfg, s.Bucket), secrets: keep, machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
 		version: openapi.Version{Version: boot.Version, Commit: boot.Commit},
 	}
-	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.ApiKey, Now: time.Now, Log: log}
+	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.APIKey, Now: time.Now, Log: log}
 	return apigw.Handle(openapi.Authenticate(api.New(h), verifier.Verify))
 }

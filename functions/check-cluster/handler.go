@@ -13,6 +13,7 @@ import (
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -157,7 +158,12 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 	var errs []error
 	for i, rel := range v.releases {
 		if rel.ActiveRun != "" && ref.Run == "" {
-			continue // a run has it: its own states record
+			held, err := h.held(ctx, rel)
+			if held || err != nil {
+				errs = append(errs, err)
+				continue // a run has it: its own states record
+			}
+			v.releases[i].ActiveRun = ""
 		}
 		observed, err := h.observe(ctx, v, rel)
 		if err == nil {
@@ -170,6 +176,18 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 	}
 	errs = append(errs, h.store.MarkClusterChecked(ctx, ref.Org, ref.Cluster, v.cluster.Version, v.cluster.Nodes, h.now(), next))
 	return v, errors.Join(errs...)
+}
+
+// held says whether the run that took the release is under way. One that died left its name there and holds nothing.
+func (h handler) held(ctx context.Context, rel release.Release) (bool, error) {
+	r, err := h.store.FindRun(ctx, rel.Org, rel.ActiveRun)
+	if problem.Is(err, "run-not-found") {
+		return false, nil
+	}
+	if err != nil {
+		return true, fmt.Errorf("finding the run that has release %s: %w", rel.Name, err)
+	}
+	return !r.Status.Done(), nil
 }
 
 func (h handler) observe(ctx context.Context, v visit, rel release.Release) (release.Observed, error) {

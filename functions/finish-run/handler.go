@@ -38,12 +38,10 @@ func (h handler) handle(ctx context.Context, in workflow.End) (workflow.Verdict,
 			if t.Status.Done() {
 				continue
 			}
-			touched := t.Status != run.TargetWaiting
-			t.Status, t.Code, t.Cause, t.LeftBehind, t.EndedAt = run.TargetFailed, code, cause, touched, time.Now().UTC()
-			if err := h.store.UpdateTarget(ctx, r.Org, r.ID, t); err != nil {
+			targets[i] = t.Abandoned(code, cause, time.Now().UTC())
+			if err := h.store.UpdateTarget(ctx, r.Org, r.ID, targets[i]); err != nil {
 				return verdict, fmt.Errorf("ending target %s of run %s: %w", t.ClusterName, r.ID, err)
 			}
-			targets[i] = t
 		}
 		if r, err = h.store.FinishRun(ctx, r.Org, r.ID, run.Failed, code, cause, time.Now().UTC()); err != nil {
 			return verdict, fmt.Errorf("finishing run %s: %w", in.Run, err)

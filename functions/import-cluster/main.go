@@ -20,7 +20,7 @@ import (
 
 type settings struct {
 	Table    string          `env:"TABLE_NAME,required"`
-	ApiKey   string          `env:"API_KEY_SECRET,required"`
+	APIKey   string          `env:"API_KEY_SECRET,required"`
 	Networks netguard.Policy `env:"ALLOWED_NETWORKS"`
 }
 
@@ -31,6 +31,6 @@ func main() {
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
 	h := handler{store: store, secrets: keep, policy: s.Networks, log: log, now: time.Now}
-	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.ApiKey, Now: time.Now, Log: log}
+	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.APIKey, Now: time.Now, Log: log}
 	return apigw.Handle(openapi.Authenticate(importcluster.New(h), verifier.Verify))
 }

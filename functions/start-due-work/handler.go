@@ -21,6 +21,8 @@ type store interface {
 	ClaimDueClusters(ctx context.Context, now time.Time, limit int) ([]cluster.Cluster, error)
 	DueRuns(ctx context.Context, now time.Time, limit int) ([]run.Run, error)
 	DeferRun(ctx context.Context, org, id string, until time.Time) error
+	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
+	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	FinishRun(ctx context.Context, org, id string, status run.Status, code, cause string, at time.Time) (run.Run, error)
 }
 
@@ -92,8 +94,26 @@ func (h handler) sweep(ctx context.Context, r run.Run) error {
 		}
 	case !alive:
 		h.log.ErrorContext(ctx, "ending a run whose machine is dead", "run", r.ID)
-		_, err := h.store.FinishRun(ctx, r.Org, r.ID, run.Failed, "machine-died", "the run's state machine ended without recording how", h.now())
-		return err
+		return h.end(ctx, r)
 	}
 	return h.store.DeferRun(ctx, r.Org, r.ID, h.now().Add(sweepAgain))
+}
+
+// end says how a run ended whose machine could not say it, and what became of its targets.
+func (h handler) end(ctx context.Context, r run.Run) error {
+	const code, cause = "machine-died", "the run's state machine ended without recording how"
+	targets, err := h.store.ListTargets(ctx, r.Org, r.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		if t.Status.Done() {
+			continue
+		}
+		if err := h.store.UpdateTarget(ctx, r.Org, r.ID, t.Abandoned(code, cause, h.now())); err != nil {
+			return fmt.Errorf("ending target %s: %w", t.ClusterName, err)
+		}
+	}
+	_, err = h.store.FinishRun(ctx, r.Org, r.ID, run.Failed, code, cause, h.now())
+	return err
 }

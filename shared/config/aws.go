@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +24,7 @@ type awsSettings struct {
 	SessionToken string `env:"AWS_SESSION_TOKEN"`
 	Endpoint     string `env:"AWS_ENDPOINT_URL"`
 	LogCalls     bool   `env:"LOG_AWS_CALLS"`
+	Function     string `env:"AWS_LAMBDA_FUNCTION_NAME"`
 }
 
 // AWS says how AWS is reached. It takes region and credentials from the environment and from nowhere else: the SDK's own loader also
@@ -44,7 +47,7 @@ func AWS(ctx context.Context) (aws.Config, error) {
 		cfg.BaseEndpoint = &s.Endpoint
 	}
 	if s.LogCalls {
-		cfg.APIOptions = append(cfg.APIOptions, logCalls)
+		cfg.APIOptions = append(cfg.APIOptions, logCalls(s.Function))
 	}
 	return cfg, nil
 }
@@ -56,11 +59,41 @@ func client() aws.HTTPClient {
 		WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost, t.ResponseHeaderTimeout = 32, 10*time.Second })
 }
 
-// logCalls logs the service and operation of every call. The test of the functions' permissions compares them with the template's.
-func logCalls(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("LogCalls",
-		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-			slog.InfoContext(ctx, "aws call", "service", awsmiddleware.GetServiceID(ctx), "operation", awsmiddleware.GetOperationName(ctx))
-			return next.HandleInitialize(ctx, in)
-		}), middleware.After)
+// logCalls logs the service and operation of every call, and the index read or what a transaction consists of: that is what its permission is for. The test of
+// the functions' permissions compares them with the template's.
+func logCalls(function string) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("LogCalls",
+			func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+				slog.InfoContext(ctx, "aws call", "function", function, "service", awsmiddleware.GetServiceID(ctx),
+					"operation", awsmiddleware.GetOperationName(ctx), "parts", parts(in.Parameters))
+				return next.HandleInitialize(ctx, in)
+			}), middleware.After)
+	}
+}
+
+// parts names the operations in a transaction of DynamoDB (Put, Update, Delete, ConditionCheck), or the index that a query reads. By reflection, since this package is linked
+// where DynamoDB is not.
+func parts(input any) []string {
+	items := reflect.Indirect(reflect.ValueOf(input))
+	if items.Kind() != reflect.Struct {
+		return nil
+	}
+	if index := items.FieldByName("IndexName"); index.Kind() == reflect.Pointer && !index.IsNil() {
+		return []string{"index " + index.Elem().String()}
+	}
+	if items = items.FieldByName("TransactItems"); items.Kind() != reflect.Slice {
+		return nil
+	}
+	var names []string
+	for i := range items.Len() {
+		item := items.Index(i)
+		for f := range item.NumField() {
+			name := item.Type().Field(f).Name
+			if item.Field(f).Kind() == reflect.Pointer && !item.Field(f).IsNil() && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }

@@ -106,6 +106,7 @@ func TestAWSUsesTheEnvironmentAndLogsCallsWhenTold(t *testing.T) {
 	t.Setenv("AWS_SESSION_TOKEN", "session")
 	t.Setenv("AWS_ENDPOINT_URL", server.URL)
 	t.Setenv("LOG_AWS_CALLS", "true")
+	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "swell-api")
 	var log bytes.Buffer
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewJSONHandler(&log, nil)))
@@ -124,7 +125,7 @@ func TestAWSUsesTheEnvironmentAndLogsCallsWhenTold(t *testing.T) {
 	if seen.Header.Get("X-Amz-Security-Token") != "session" {
 		t.Error("the session token was not sent")
 	}
-	if line := log.String(); !strings.Contains(line, `"msg":"aws call","service":"SQS","operation":"ListQueues"`) || strings.Contains(line, "secret") {
+	if line := log.String(); !strings.Contains(line, `"msg":"aws call","function":"swell-api","service":"SQS","operation":"ListQueues","parts":null`) || strings.Contains(line, "secret") {
 		t.Errorf("logged %q", line)
 	}
 }

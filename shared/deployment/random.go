@@ -9,5 +9,6 @@ var (
 
 // RandomName is a release name for those who give none.
 func RandomName() string {
+	//nolint:gosec // a name is no secret
 	return adjectives[rand.IntN(len(adjectives))] + "-" + nouns[rand.IntN(len(nouns))] + "-" + string(rune('a'+rand.IntN(26))) + string(rune('a'+rand.IntN(26)))
 }

@@ -56,21 +56,16 @@ func Decide(seen Seen, want Want, now time.Time) Decision {
 		}
 		return Decision{Action: Install}
 	}
-	ours := seen.OwnerLabel == OwnerLabel(want.Owner)
 	pending := strings.HasPrefix(seen.Status, "pending-") || seen.Status == "uninstalling"
+	ours := seen.OwnerLabel == OwnerLabel(want.Owner)
+	theirs := ours && handWritten(seen) || !ours && !want.Absent // the operation, where one is under way
+	if pending && theirs && now.Sub(seen.ModifiedAt) < ForeignPendingGrace {
+		return refuse("release-foreign-pending", "somebody else's Helm operation on this release began less than 15 minutes ago: %s", seen)
+	}
+	if !ours {
+		return foreign(seen, want)
+	}
 	switch {
-	case !ours && want.Absent:
-		return Decision{Action: Refuse, Code: "release-foreign",
-			Reason: "the release on the cluster was not made by this deployment and stays: " + describe(seen)}
-	case !ours && pending && now.Sub(seen.ModifiedAt) < ForeignPendingGrace:
-		return Decision{Action: Refuse, Code: "release-foreign-pending",
-			Reason: "somebody else's Helm operation on this release began less than 15 minutes ago: " + describe(seen)}
-	case !ours:
-		return Decision{Action: Refuse, Code: "release-foreign",
-			Reason: "a release of that name exists on the cluster and was not made by this deployment: " + describe(seen)}
-	case pending && handWritten(seen) && now.Sub(seen.ModifiedAt) < ForeignPendingGrace:
-		return Decision{Action: Refuse, Code: "release-foreign-pending",
-			Reason: "somebody else's Helm operation on this release began less than 15 minutes ago: " + describe(seen)}
 	case want.Absent:
 		return Decision{Action: Uninstall}
 	case pending:
@@ -82,10 +77,20 @@ func Decide(seen Seen, want Want, now time.Time) Decision {
 	}
 }
 
+// foreign: a release that this owner did not make is never touched.
+func foreign(seen Seen, want Want) Decision {
+	if want.Absent {
+		return refuse("release-foreign", "the release on the cluster was not made by this deployment and stays: %s", seen)
+	}
+	return refuse("release-foreign", "a release of that name exists on the cluster and was not made by this deployment: %s", seen)
+}
+
+func refuse(code, format string, seen Seen) Decision {
+	return Decision{Action: Refuse, Code: code, Reason: fmt.Sprintf(format, fmt.Sprintf("revision %d, %s", seen.Revision, seen.Status))}
+}
+
 // handWritten: the labels were inherited by a revision that Swell did not write.
 func handWritten(s Seen) bool { return s.LabelRevision != s.Revision }
-
-func describe(s Seen) string { return fmt.Sprintf("revision %d, %s", s.Revision, s.Status) }
 
 // OwnerLabel is how an owner stands on Helm's record.
 func OwnerLabel(o Owner) string { return o.Kind + "-" + o.ID }

@@ -107,6 +107,16 @@ type Target struct {
 	EndedAt     time.Time
 }
 
+// Abandoned is the target as a run leaves it that could not go on. What was begun may have left something behind.
+func (t Target) Abandoned(code, cause string, at time.Time) Target {
+	if t.Status.Done() {
+		return t
+	}
+	t.LeftBehind = t.Status != TargetWaiting
+	t.Status, t.Code, t.Cause, t.EndedAt = TargetFailed, code, cause, at
+	return t
+}
+
 // Step is one attempt of one state for one target.
 type Step struct {
 	ClusterID   string // empty: a step of the run as a whole

@@ -69,7 +69,10 @@ func CodeOf(err error) string {
 	if errors.As(err, &e) {
 		return e.Code
 	}
-	var c interface{ ErrorCode() string }
+	var c interface { // with a name too: AWS' own errors have codes of another kind
+		Named
+		ErrorCode() string
+	}
 	if errors.As(err, &c) {
 		return c.ErrorCode()
 	}

@@ -22,6 +22,7 @@ func TestNameAndCode(t *testing.T) {
 		"a problem":         {fmt.Errorf("finding: %w", problem.NotFound("chart-not-found", "x")), "Internal", "chart-not-found"},
 		"only named":        {named{}, taskerr.NotReady, "not-ready"},
 		"named and coded":   {coded{}, taskerr.ClusterUnreachable, "no-route"},
+		"AWS' own code":     {fmt.Errorf("reading: %w", throttled{}), "Internal", "internal"},
 		"anything else":     {errors.New("boom"), "Internal", "internal"},
 		"several, one ours": {errors.Join(errors.New("boom"), leased), taskerr.ReleaseLeased, "release-leased"},
 	}
@@ -47,6 +48,11 @@ type coded struct{}
 func (coded) Error() string     { return "x" }
 func (coded) ErrorName() string { return taskerr.ClusterUnreachable }
 func (coded) ErrorCode() string { return "no-route" }
+
+type throttled struct{}
+
+func (throttled) Error() string     { return "x" }
+func (throttled) ErrorCode() string { return "ThrottlingException" }
 
 func TestParse(t *testing.T) {
 	lambda := func(message string) string {
