@@ -43,7 +43,7 @@ type objects interface {
 }
 
 type charts interface {
-	Resolve(ctx context.Context, ref chart.Ref, version string, repositories []chart.Repository) (chart.Resolved, error)
+	Resolve(ctx context.Context, ref chart.Ref, version string, repositories []repository.Repository) (chart.Resolved, error)
 	Fetch(ctx context.Context, r chart.Resolved) ([]byte, error)
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/repository"
 	"github.com/swell-sh/swell/shared/run"
 )
 
@@ -250,13 +251,13 @@ func (in intake) fetch(ctx context.Context, ref chart.Ref) ([]byte, error) {
 	if ref.Digest != "" {
 		return in.objects.GetChart(ctx, in.org, ref.Digest)
 	}
-	var known []chart.Repository
+	var known []repository.Repository
 	if ref.Repository != "" {
 		repo, err := in.store.FindRepository(ctx, in.org, ref.Repository)
 		if err != nil {
 			return nil, err
 		}
-		known = append(known, chart.Repository{Name: repo.Name, URL: repo.URL})
+		known = append(known, repo)
 	}
 	resolved, err := in.charts.Resolve(ctx, ref, in.body.Version, known)
 	if err != nil {

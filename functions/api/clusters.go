@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/openapi"
+	"github.com/swell-sh/swell/shared/problem"
 )
 
 // ListClusters answers the clusters of an org, as last seen.
@@ -36,6 +39,9 @@ func (h handler) GetCluster(w http.ResponseWriter, r *http.Request, org openapi.
 func (h handler) DeleteCluster(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, id openapi.ClusterPath, params openapi.DeleteClusterParams) {
 	c, err := h.findCluster(r.Context(), org, id, params.Field)
 	if err == nil {
+		err = h.bare(r.Context(), c)
+	}
+	if err == nil {
 		err = h.store.DeleteCluster(r.Context(), org, c.ID)
 	}
 	if err != nil {
@@ -46,4 +52,17 @@ func (h handler) DeleteCluster(w http.ResponseWriter, r *http.Request, org opena
 		h.log.ErrorContext(r.Context(), "deleting the credential of a deleted cluster", "cluster", c.ID, "error", err)
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// bare refuses to forget a cluster that still has releases: nobody could remove them any more.
+func (h handler) bare(ctx context.Context, c cluster.Cluster) error {
+	releases, err := h.store.ListReleasesOfCluster(ctx, c.Org, c.ID)
+	if err != nil {
+		return fmt.Errorf("listing the releases of cluster %s: %w", c.Name, err)
+	}
+	if len(releases) > 0 && c.GroupID == "" {
+		return problem.Conflict("cluster-has-releases", "the cluster still has %d releases that Swell made", len(releases)).
+			Try("wait for the run that removes them, or delete their deployments")
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/repository"
 )
 
 // StatusUnreachable is the status of a repository-unreachable problem: 424 Failed Dependency. The caller's request failed for what another host did;
@@ -54,30 +55,30 @@ func (r Resolved) Verify(meta Meta) error {
 
 // Resolve finds the version of a chart: the exact one, the newest in a range, or the newest stable one if version is empty. A Ref by digest
 // needs no finding: its version is left for Verify.
-func (f *Fetcher) Resolve(ctx context.Context, ref Ref, version string, repositories []Repository) (Resolved, error) {
+func (f *Fetcher) Resolve(ctx context.Context, ref Ref, version string, repositories []repository.Repository) (Resolved, error) {
 	switch {
 	case ref.Digest != "":
 		return Resolved{Ref: ref, Version: version, Digest: ref.Digest}, nil
 	case ref.OCI != "":
 		return f.resolveOCI(ctx, ref, version)
 	}
-	for _, repository := range repositories {
-		if repository.Name == ref.Repository {
-			return f.resolveIn(ctx, repository, ref, version)
+	for _, repo := range repositories {
+		if repo.Name == ref.Repository {
+			return f.resolveIn(ctx, repo, ref, version)
 		}
 	}
 	return Resolved{}, problem.Invalid(CodeRepositoryUnknown, "no repository is named %s", quoted(ref.Repository)).At("chart").
 		Try("Add it with POST helm/repos, or correct the name.")
 }
 
-func (f *Fetcher) resolveIn(ctx context.Context, repository Repository, ref Ref, version string) (Resolved, error) {
-	base, err := url.Parse(repository.URL)
+func (f *Fetcher) resolveIn(ctx context.Context, repo repository.Repository, ref Ref, version string) (Resolved, error) {
+	base, err := url.Parse(repo.URL)
 	if err != nil {
-		return Resolved{}, problem.Invalid(CodeRepository, "the URL of repository %s cannot be read", repository.Name).At("chart")
+		return Resolved{}, problem.Invalid(CodeRepository, "the URL of repository %s cannot be read", repo.Name).At("chart")
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/") + "/"
 	base.RawPath = ""
-	where := "repository " + repository.Name
+	where := "repository " + repo.Name
 	index, err := f.get(ctx, base.JoinPath("index.yaml"), where, maxIndex, true)
 	if err != nil {
 		return Resolved{}, err
@@ -87,7 +88,7 @@ func (f *Fetcher) resolveIn(ctx context.Context, repository Repository, ref Ref,
 		return Resolved{}, problem.Invalid(CodeRepository, "the index of %s cannot be used: %v", where, err).At("chart")
 	}
 	if len(entries) == 0 {
-		return Resolved{}, problem.Invalid(CodeNotFound, "repository %s has no chart %s", repository.Name, ref.Name).At("chart")
+		return Resolved{}, problem.Invalid(CodeNotFound, "repository %s has no chart %s", repo.Name, ref.Name).At("chart")
 	}
 	versions := make([]string, len(entries))
 	for i, entry := range entries {

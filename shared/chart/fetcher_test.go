@@ -16,6 +16,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/repository"
 )
 
 // site is a web server with fixed pages.
@@ -51,7 +52,7 @@ func fetcher() *chart.Fetcher { return chart.NewFetcher(&http.Client{}) }
 
 func resolve(t *testing.T, url, version string) (chart.Resolved, error) {
 	t.Helper()
-	repositories := []chart.Repository{{Name: "other", URL: "http://127.0.0.1:1"}, {Name: "stable", URL: url}}
+	repositories := []repository.Repository{{Name: "other", URL: "http://127.0.0.1:1"}, {Name: "stable", URL: url}}
 	return fetcher().Resolve(t.Context(), chart.Ref{Repository: "stable", Name: "web"}, version, repositories)
 }
 
@@ -204,14 +205,14 @@ func TestResolveNeverLeavesTLS(t *testing.T) {
 	}))
 	defer server.Close()
 	_, err := chart.NewFetcher(server.Client()).Resolve(t.Context(), chart.Ref{Repository: "stable", Name: "web"}, "",
-		[]chart.Repository{{Name: "stable", URL: server.URL}})
+		[]repository.Repository{{Name: "stable", URL: server.URL}})
 	if !problem.Is(err, chart.CodeRepository) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestResolveUnknownRepository(t *testing.T) {
-	_, err := fetcher().Resolve(t.Context(), chart.Ref{Repository: "nowhere", Name: "web"}, "", []chart.Repository{{Name: "stable", URL: "http://127.0.0.1:1"}})
+	_, err := fetcher().Resolve(t.Context(), chart.Ref{Repository: "nowhere", Name: "web"}, "", []repository.Repository{{Name: "stable", URL: "http://127.0.0.1:1"}})
 	if p, ok := problem.From(err); !ok || p.Code != chart.CodeRepositoryUnknown || p.Field != "chart" {
 		t.Errorf("got %v", err)
 	}
@@ -249,7 +250,7 @@ func TestRefusalOfTheClientIsKept(t *testing.T) {
 	f := chart.NewFetcher(&http.Client{Transport: refusing{}})
 	for name, ref := range map[string]chart.Ref{"Repository": {Repository: "stable", Name: "web"}, "Registry": {OCI: "127.0.0.1:5000/web", Name: "web"}} {
 		t.Run(name, func(t *testing.T) {
-			_, err := f.Resolve(t.Context(), ref, "1.0.0", []chart.Repository{{Name: "stable", URL: "http://127.0.0.1:1"}})
+			_, err := f.Resolve(t.Context(), ref, "1.0.0", []repository.Repository{{Name: "stable", URL: "http://127.0.0.1:1"}})
 			if p, ok := problem.From(err); !ok || p.Code != "url-refused" || p.Field != "chart" {
 				t.Errorf("got %v", err)
 			}
@@ -261,7 +262,7 @@ func TestCanceledIsNoProblem(t *testing.T) {
 	url := site(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := fetcher().Resolve(ctx, chart.Ref{Repository: "stable", Name: "web"}, "", []chart.Repository{{Name: "stable", URL: url}})
+	_, err := fetcher().Resolve(ctx, chart.Ref{Repository: "stable", Name: "web"}, "", []repository.Repository{{Name: "stable", URL: url}})
 	if _, ok := problem.From(err); ok || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

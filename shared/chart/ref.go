@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -99,29 +98,4 @@ var (
 func refProblem(format string, args ...any) *problem.Problem {
 	return problem.Invalid(CodeRef, format, args...).At("chart").
 		Try("Name it repository/chart, oci://host/path, or sha256:… as answered to an upload.")
-}
-
-// Repository is a Helm repository, known to an org by its name.
-type Repository struct {
-	Name string `json:"name"`
-	URL  string `json:"url"`
-}
-
-// Validate refuses a repository that no chart could be fetched from. Whether its address may be reached is the client's to say.
-func (r Repository) Validate() error {
-	if !chartName.MatchString(r.Name) || len(r.Name) > 63 {
-		return problem.Invalid(CodeRepository, "a repository's name has 1 to 63 letters, digits, dots, dashes and underscores").At("name")
-	}
-	u, err := url.Parse(r.URL)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || len(r.URL) > 2048:
-		return problem.Invalid(CodeRepository, "the repository's URL is not https://host/path").At("url").
-			Try("A chart in an OCI registry needs no repository: name it oci://host/path.")
-	case u.User != nil:
-		return problem.Invalid(CodeRepository, "the repository's URL holds a user name or password, which Swell would store in the open").At("url").
-			Try("Give the URL without it; private repositories are not supported yet.")
-	case u.Fragment != "":
-		return problem.Invalid(CodeRepository, "the repository's URL has a fragment").At("url")
-	}
-	return nil
 }

@@ -51,33 +51,3 @@ func TestParseRefRefuses(t *testing.T) {
 		})
 	}
 }
-
-func TestRepositoryValidate(t *testing.T) {
-	tests := map[string]struct {
-		repository chart.Repository
-		field      string // empty: valid
-	}{
-		"Good":     {chart.Repository{Name: "stable", URL: "https://charts.example.com/stable?x=1"}, ""},
-		"Name":     {chart.Repository{Name: "a/b", URL: "https://charts.example.com"}, "name"},
-		"NoName":   {chart.Repository{URL: "https://charts.example.com"}, "name"},
-		"LongName": {chart.Repository{Name: strings.Repeat("a", 64), URL: "https://charts.example.com"}, "name"},
-		"NoURL":    {chart.Repository{Name: "stable"}, "url"},
-		"File":     {chart.Repository{Name: "stable", URL: "file:///charts"}, "url"},
-		"OCI":      {chart.Repository{Name: "stable", URL: "oci://ghcr.io/org"}, "url"},
-		"Relative": {chart.Repository{Name: "stable", URL: "/charts"}, "url"},
-		"Password": {chart.Repository{Name: "stable", URL: "https://user:hunter2@charts.example.com"}, "url"},
-		"Fragment": {chart.Repository{Name: "stable", URL: "https://charts.example.com#x"}, "url"},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			err := tc.repository.Validate()
-			p, ok := problem.From(err)
-			if ok != (tc.field != "") || (ok && (p.Field != tc.field || p.Code != chart.CodeRepository)) {
-				t.Errorf("got %v, want a problem of field %q", err, tc.field)
-			}
-			if err != nil && strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("the error tells the password: %v", err)
-			}
-		})
-	}
-}

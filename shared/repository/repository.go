@@ -18,20 +18,24 @@ type Repository struct {
 	CreatedBy string
 }
 
-var nameRule = regexp.MustCompile(`^[a-z0-9]([-a-z0-9_.]{0,61}[a-z0-9])?$`)
+var nameRule = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 
-// Validate finds what a user got wrong in a repository.
+// Validate refuses a repository that no chart could be fetched from. Whether its address may be reached is seen when it is.
 func (r Repository) Validate() error {
+	const code = "repository-invalid"
 	if !nameRule.MatchString(r.Name) {
-		return problem.Invalid("repository-name-invalid", "repository name %q is not valid", r.Name).At("name").
-			Try("use at most 63 lower-case letters, digits, '-', '_' and '.'")
+		return problem.Invalid(code, "a repository's name has 1 to 63 letters, digits, dots, dashes and underscores").At("name")
 	}
 	u, err := url.Parse(r.URL)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-		return problem.Invalid("repository-url-invalid", "the repository's URL is not an http(s) URL").At("url").Try("give the URL under which index.yaml is found")
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return problem.Invalid("repository-url-invalid", "the repository's URL has a user, a query or a fragment").At("url").Try("leave it out: credentials of repositories are not built yet")
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || len(r.URL) > 2048:
+		return problem.Invalid(code, "the repository's URL is not https://host/path").At("url").
+			Try("a chart in an OCI registry needs no repository: name it oci://host/path")
+	case u.User != nil:
+		return problem.Invalid(code, "the repository's URL holds a user name or password, which Swell would store in the open").At("url").
+			Try("give the URL without it; private repositories are not supported yet")
+	case u.Fragment != "":
+		return problem.Invalid(code, "the repository's URL has a fragment").At("url")
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func CodeOf(err error) string {
 		Named
 		ErrorCode() string
 	}
-	if errors.As(err, &c) {
+	if errors.As(err, &c) && coded.MatchString(c.ErrorCode()+": ") { // AWS' errors have codes of another spelling
 		return c.ErrorCode()
 	}
 	if p, ok := problem.From(err); ok {
