@@ -29,6 +29,7 @@ type store interface {
 	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
 	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
+	ClearActiveRun(ctx context.Context, key release.Key, run string) error
 	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	PutStep(ctx context.Context, org, run string, step run.Step) error
@@ -188,6 +189,18 @@ func (h handler) held(ctx context.Context, rel release.Release) (bool, error) {
 		return true, fmt.Errorf("finding the run that has release %s: %w", rel.Name, err)
 	}
 	return !r.Status.Done(), nil
+}
+
+// taken says whether a run has the release. One that ended without saying so does not.
+func (h handler) taken(ctx context.Context, rel release.Release) (bool, error) {
+	if rel.ActiveRun == "" {
+		return false, nil
+	}
+	r, err := h.store.FindRun(ctx, rel.Org, rel.ActiveRun)
+	if err != nil || !r.Status.Done() {
+		return true, err
+	}
+	return false, h.store.ClearActiveRun(ctx, rel.Key, rel.ActiveRun)
 }
 
 func (h handler) observe(ctx context.Context, v visit, rel release.Release) (release.Observed, error) {

@@ -148,9 +148,9 @@ func (v verb) do(ctx context.Context) error {
 	decision := release.Decide(seen, release.Want{Owner: rel.Owner, InputHash: v.entry.InputHash, Absent: v.entry.Absent}, time.Now())
 	switch decision.Action {
 	case release.None:
-		return v.observe(ctx, rel, history, nil)
+		return v.observe(ctx, rel, history)
 	case release.Refuse:
-		if err := v.observe(ctx, rel, history, nil); err != nil {
+		if err := v.observe(ctx, rel, history); err != nil {
 			return err
 		}
 		return taskerr.Failed(decision.Code, "%s", decision.Reason)
@@ -159,7 +159,7 @@ func (v verb) do(ctx context.Context) error {
 			return fmt.Errorf("recovering release %s on cluster %s: %w", v.entry.Key.Name, c.Name, kube.Classify(err))
 		}
 	}
-	result, applyErr := v.apply(ctx, cred, rel, decision.Action)
+	applyErr := v.apply(ctx, cred, rel, decision.Action)
 	after, err := v.history(context.WithoutCancel(ctx), client)
 	if err != nil {
 		return errors.Join(applyErr, err)
@@ -167,7 +167,7 @@ func (v verb) do(ctx context.Context) error {
 	if applyErr != nil {
 		after = v.settle(ctx, client, after, applyErr)
 	}
-	if err := v.observe(ctx, rel, after, &result); err != nil {
+	if err := v.observe(ctx, rel, after); err != nil {
 		return errors.Join(applyErr, err)
 	}
 	if applyErr != nil {
@@ -185,7 +185,7 @@ func (v verb) history(ctx context.Context, client *kube.Client) ([]record.Meta, 
 	return record.History(metas, record.Key{Namespace: v.entry.Key.Namespace, Name: v.entry.Key.Name}), nil
 }
 
-func (v verb) apply(ctx context.Context, cred kube.Credential, rel release.Release, action release.Action) (helm.Result, error) {
+func (v verb) apply(ctx context.Context, cred kube.Credential, rel release.Release, action release.Action) error {
 	op := helm.Op{
 		Credential: cred, AllowedNetworks: v.clusters.Policy.String(), ReleaseName: v.entry.Key.Name, Namespace: v.entry.Key.Namespace, Action: action,
 		Labels: map[string]string{
@@ -197,13 +197,14 @@ func (v verb) apply(ctx context.Context, cred kube.Credential, rel release.Relea
 	if !v.entry.Absent {
 		var err error
 		if op.Archive, err = v.objects.GetChart(ctx, v.entry.Key.Org, v.entry.ChartDigest); err != nil {
-			return helm.Result{}, fmt.Errorf("reading chart %s: %w", v.entry.ChartName, err)
+			return fmt.Errorf("reading chart %s: %w", v.entry.ChartName, err)
 		}
 		if err := v.objects.GetValues(ctx, v.entry.Key.Org, v.entry.ValuesRef, &op.Values); err != nil {
-			return helm.Result{}, fmt.Errorf("reading the values of release %s: %w", v.entry.Key.Name, err)
+			return fmt.Errorf("reading the values of release %s: %w", v.entry.Key.Name, err)
 		}
 	}
-	return helm.Apply(ctx, op)
+	_, err := helm.Apply(ctx, op) // what it stored is read back
+	return err
 }
 
 // settle marks a pending record that our own dead verb left, while we still hold the lease: nobody has to wait for it then.
@@ -221,13 +222,14 @@ func (v verb) settle(ctx context.Context, client *kube.Client, history []record.
 }
 
 // observe records what the cluster stored, not what Helm returned.
-func (v verb) observe(ctx context.Context, rel release.Release, history []record.Meta, result *helm.Result) error {
+func (v verb) observe(ctx context.Context, rel release.Release, history []record.Meta) error {
 	observed := record.Observed(history, time.Now().UTC())
-	if was := rel.Observed; was != nil && was.Revision == observed.Revision {
-		observed.ChartName, observed.ChartVersion, observed.ValuesDigest = was.ChartName, was.ChartVersion, was.ValuesDigest
-	}
-	if result != nil && observed.InputHash == v.entry.InputHash {
+	switch was := rel.Observed; {
+	case observed.Absent:
+	case observed.InputHash == v.entry.InputHash && observed.LabelRevision == observed.Revision:
 		observed.ChartName, observed.ChartVersion, observed.ValuesDigest = v.entry.ChartName, v.entry.ChartVersion, v.entry.ValuesDigest
+	case was != nil && was.Revision == observed.Revision:
+		observed.ChartName, observed.ChartVersion, observed.ValuesDigest, observed.Differs = was.ChartName, was.ChartVersion, was.ValuesDigest, was.Differs
 	}
 	if _, err := v.store.SetObserved(context.WithoutCancel(ctx), v.entry.Key, observed, rel.Observed); err != nil {
 		return fmt.Errorf("recording what cluster %s holds of release %s: %w", v.entry.ClusterName, v.entry.Key.Name, err)

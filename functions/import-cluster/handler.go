@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
@@ -111,7 +110,7 @@ func unreachable(err error) error {
 			Try("use a credential that may read nodes, namespaces and secrets")
 	}
 	p := problem.Invalid("cluster-unreachable", "the cluster does not answer: %s", cause).At("kubeconfig")
-	if strings.Contains(cause, "not allowed") {
+	if netguard.Refused(err) {
 		return p.Try("the address is in a private network: the installation's parameter AllowedNetworks must name it")
 	}
 	return p.Try("check the server's address and its certificate, and that it can be reached from Swell")
