@@ -51,7 +51,7 @@ build: go ## build the functions for this machine; for AWS: make build GOARCH=ar
 	@mkdir -p build/bin
 	@GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -tags lambda.norpc -ldflags '$(LDFLAGS)' -o build/bin/ ./functions/...
 	@for f in $(FUNCTIONS); do mkdir -p build/functions/$$f; \
-	  cmp -s build/bin/$$f build/functions/$$f/bootstrap || cp build/bin/$$f build/functions/$$f/bootstrap; done
+	  cmp -s build/bin/$$f build/functions/$$f/bootstrap || { rm -f build/functions/$$f/bootstrap; cp build/bin/$$f build/functions/$$f/bootstrap; }; done
 
 .PHONY: bin/swell
 bin/swell: go

@@ -29,6 +29,8 @@ var parts = []struct {
 	{"P2", (*bench).calls},
 	{"P3", (*bench).distance},
 	{"P5", (*bench).coldStarts},
+	{"P9", (*bench).transitions},
+	{"P1", (*bench).fanOut},
 	{"kills", (*bench).kills},
 	{"demo", (*bench).demo},
 }

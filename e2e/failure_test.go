@@ -37,7 +37,7 @@ func TestPodsNeverReady(t *testing.T) {
 	r = a.put(openapi.RunStatusSucceeded, intent{"values": values{"replicaCount": 1}})
 	wantRevision(t, r, clusterA, 2) // its values changed, too
 	wantRevision(t, r, clusterB, 2)
-	if got := helm(t, clusterB, a.name, "history", a.name); strings.Count(got, "Swell: generation") != 2 {
+	if got := helm(t, clusterB, a.name, "history", a.name, "--output", "json"); strings.Count(got, `"revision"`) != 2 || !strings.Contains(got, "not ready after 15 s") {
 		t.Errorf("the failed release was not repaired by upgrade:\n%s", got)
 	}
 	a.wantTarget(clusterB, openapi.TargetStatusDEPLOYED, openapi.HealthHEALTHY)
@@ -55,7 +55,7 @@ var oddNames = helmtest.Chart{
 	"Chart.yaml":          helmtest.Meta("odd", "1.0.0"),
 	"values.yaml":         "name: fine\n",
 	"templates/map.yaml":  "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.name }}\n",
-	"templates/also.yaml": "{{ if eq .Values.name \"broken\" }}{{ fail \"this name is broken\" }}{{ end }}",
+	"templates/also.yaml": "{{ if eq .Values.name \"broken\" }}{{ fail \"there is no such name\" }}{{ end }}",
 }
 
 // A chart that cannot be rendered with one override is refused whole; one that a cluster does not take fails there, and a failing first
@@ -66,14 +66,14 @@ func TestBadChartOnOneTarget(t *testing.T) {
 	odd := push(t, oddNames.Archive(t))
 	refused := do(t, http.MethodPost, "/clustergroups/"+swell.group+"/deployments",
 		intent{"name": odd, "releaseName": a.name, "namespace": a.name, "valueOverrides": values{clusterB: values{"name": "broken"}}})
-	if refused.status != 422 || refused.problem.Code != "chart-render-failed" || !strings.Contains(refused.problem.Detail, "this name is broken") ||
+	if refused.status != 422 || refused.problem.Code != "chart-render-failed" || !strings.Contains(refused.problem.Detail, "there is no such name") ||
 		!strings.Contains(refused.problem.Detail, clusterB) {
 		t.Errorf("answered %d %s", refused.status, refused.raw)
 	}
 
 	r := a.deploy(openapi.RunStatusPartial, intent{"name": odd, "valueOverrides": values{clusterB: values{"name": "Not_A_Name"}}})
 	wantOutcome(t, r, clusterA, openapi.RunTargetStatusSucceeded, "", "", false)
-	wantOutcome(t, r, clusterB, openapi.RunTargetStatusFailed, "invalid-object", "Not_A_Name", true)
+	wantOutcome(t, r, clusterB, openapi.RunTargetStatusFailed, "invalid-object", "metadata.name", true)
 	a.wantTarget(clusterB, openapi.TargetStatusFAILED, openapi.HealthUNKNOWN)
 
 	r = a.put(openapi.RunStatusSucceeded, intent{"reuseValues": true, "valueOverrides": values{clusterB: values{"name": "good"}}})

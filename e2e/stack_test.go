@@ -56,6 +56,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// context is for what tests share, and no test's end may cancel.
+func (i *installation) context() context.Context { return context.Background() }
+
 func setUp(ctx context.Context) error {
 	root, err := filepath.Abs("..")
 	if err != nil {

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/swell-sh/swell/shared/openapi"
+)
+
+const slowRoundTrip = 5 * roundTrip
+
+// lap is one timed deployment.
+type lap struct {
+	makespan time.Duration // from its admission to its end
+	slowest  time.Duration // of its targets
+	helm     time.Duration // the same with Helm's command line, one process a target
+	busy     float64       // share of all cores' time
+	helmBusy float64
+}
+
+// fanOut is P1: how much longer many targets take than the slowest alone, through the real machines. One cluster is five times as far
+// as the others; every target is upgraded.
+func (b *bench) fanOut(ctx context.Context) error {
+	cli, err := b.helmCLI(ctx)
+	if err != nil {
+		return err
+	}
+	archive, err := configMaps("1.0.0", 0, 10, workload)
+	if err != nil {
+		return err
+	}
+	chart, err := b.keep("fan-out.tgz", archive)
+	if err != nil {
+		return err
+	}
+	f, err := b.newFleet(ctx, 40, archive)
+	if f != nil {
+		defer f.close(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	c := crowd{fleet: f, cli: cli, chart: chart}
+	if err := c.install(ctx); err != nil {
+		return err
+	}
+	var alone lap
+	for _, n := range []int{1, 2, 10, 40} {
+		l, err := c.lap(ctx, n)
+		if err != nil {
+			return fmt.Errorf("deploying to %d: %w", n, err)
+		}
+		if n == 1 {
+			alone = l
+			continue
+		}
+		b.add(fmt.Sprintf("P1-%d", n), "×", float64(l.makespan)/float64(alone.makespan),
+			"makespan of %d targets ÷ that of the slowest alone (%.1f s ÷ %.1f s; one at %s round trip, the others at %s; slowest target in the run %.1f s; %d cores %.0f%% busy); anchor: as many helm processes at once (%.1f s ÷ %.1f s, %.0f%% busy)",
+			n, l.makespan.Seconds(), alone.makespan.Seconds(), slowRoundTrip, roundTrip, l.slowest.Seconds(), runtime.NumCPU(), 100*l.busy,
+			l.helm.Seconds(), alone.helm.Seconds(), 100*l.helmBusy).
+			against(float64(l.helm) / float64(alone.helm)).atMost(1.10)
+		b.add(fmt.Sprintf("P1-%d-seconds", n), "s", l.makespan.Seconds(), "that makespan, the local AWS's own work included, against that of the helm processes").against(l.helm.Seconds())
+	}
+	return nil
+}
+
+// crowd is a fleet on which Helm's command line works too.
+type crowd struct {
+	*fleet
+	cli         helmCLI
+	chart       string
+	kubeconfigs []string
+	round       int
+}
+
+// install lets Helm's command line have its release everywhere, and its discovery cached.
+func (c *crowd) install(ctx context.Context) error {
+	for i, server := range c.servers {
+		path, err := c.keep(c.clusterName(i)+".kubeconfig", server.Kubeconfig())
+		if err != nil {
+			return err
+		}
+		c.kubeconfigs = append(c.kubeconfigs, path)
+	}
+	return c.helm(ctx, len(c.servers), "install")
+}
+
+func (c *crowd) helm(ctx context.Context, n int, verb string) error {
+	c.round++
+	tasks, ctx := errgroup.WithContext(ctx)
+	for _, kubeconfig := range c.kubeconfigs[:n] {
+		tasks.Go(func() error {
+			_, err := c.cli.run(ctx, kubeconfig, verb, "by-hand", c.chart, "--set", fmt.Sprintf("text=%d", c.round))
+			return err
+		})
+	}
+	return tasks.Wait()
+}
+
+func (c *crowd) lap(ctx context.Context, n int) (lap, error) {
+	c.setDelays(0, 0)
+	if err := c.grow(ctx, n); err != nil {
+		return lap{}, err
+	}
+	if _, err := c.deploy(ctx); err != nil { // the new members' first
+		return lap{}, err
+	}
+	c.setDelays(slowRoundTrip, roundTrip)
+	before := readCPU()
+	run, err := c.deploy(ctx)
+	if err != nil {
+		return lap{}, err
+	}
+	l := lap{makespan: run.EndedAt.Sub(run.CreatedAt), slowest: slowestOf(run), busy: readCPU().since(before)}
+	before = readCPU()
+	began := time.Now()
+	if err := c.helm(ctx, n, "upgrade"); err != nil {
+		return lap{}, err
+	}
+	l.helm, l.helmBusy = time.Since(began), readCPU().since(before)
+	c.note("%d targets: %.1f s, slowest %.1f s, %.0f%% busy; helm %.1f s", n, l.makespan.Seconds(), l.slowest.Seconds(), 100*l.busy, l.helm.Seconds())
+	return l, nil
+}
+
+func slowestOf(run openapi.RunDetails) time.Duration {
+	var slowest time.Duration
+	for _, t := range run.Targets {
+		slowest = max(slowest, t.EndedAt.Sub(t.StartedAt))
+	}
+	return slowest
+}
+
+// cpu is the machine's time since its start, in ticks.
+type cpu struct{ total, idle float64 }
+
+func readCPU() cpu {
+	raw, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return cpu{}
+	}
+	line, _, _ := strings.Cut(string(raw), "\n")
+	var c cpu
+	for i, field := range strings.Fields(line)[1:] {
+		var ticks float64
+		_, _ = fmt.Sscan(field, &ticks)
+		c.total += ticks
+		if i == 3 || i == 4 { // idle, and waiting for a disk
+			c.idle += ticks
+		}
+	}
+	return c
+}
+
+func (c cpu) since(before cpu) float64 {
+	return 1 - (c.idle-before.idle)/max(c.total-before.total, 1)
+}
