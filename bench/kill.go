@@ -38,7 +38,7 @@ type victim struct {
 	name    string
 	upgrade bool
 	newer   bool
-	first   int // its chart's first ConfigMap at the end
+	wanted  int // generation
 	text    string
 	target  workflow.TargetRef
 	leased  time.Time // when its lease has ended for certain
@@ -48,7 +48,10 @@ type victim struct {
 	stuck   bool
 }
 
-const mapsEach = 6 // ConfigMaps of a chart; the next generation's begin two further on
+const mapsEach = 6 // ConfigMaps of a chart
+
+// firstMap is the number of a generation's first ConfigMap: the second has two that neither the one before nor the one after has.
+var firstMap = [3]int{0, 2, 0}
 
 // slaughter is the scene of the kills.
 type slaughter struct {
@@ -56,7 +59,7 @@ type slaughter struct {
 	scene   *scene
 	cluster cluster.Cluster
 	client  *kube.Client
-	charts  [3][]byte // by generation
+	charts  [len(firstMap)][]byte // by generation
 }
 
 // kills kills deploy-release at random moments, a hundred times, on a real API server and the local AWS, lets every release be repaired as
@@ -83,7 +86,7 @@ func (b *bench) kills(ctx context.Context) error {
 	}
 	defer k.client.Close()
 	for g := range k.charts {
-		if k.charts[g], err = configMaps(fmt.Sprintf("%d.0.0", g+1), 2*g, mapsEach, workload); err != nil {
+		if k.charts[g], err = configMaps(fmt.Sprintf("%d.0.0", g+1), firstMap[g], mapsEach, workload); err != nil {
 			return err
 		}
 	}
@@ -170,7 +173,7 @@ func (k *slaughter) prepare(ctx context.Context, victims []*victim) (time.Durati
 
 // admit makes generation the wanted one of the victim.
 func (k *slaughter) admit(ctx context.Context, v *victim, generation int) error {
-	v.first, v.text = 2*generation, fmt.Sprintf("%s-%d", v.name, generation)
+	v.wanted, v.text = generation, fmt.Sprintf("%s-%d", v.name, generation)
 	var err error
 	v.target, err = k.scene.admit(ctx, k.cluster, v.name, k.charts[generation], map[string]any{"text": v.text})
 	return err
@@ -295,7 +298,7 @@ func (k *slaughter) repair(ctx context.Context, w *worker, v *victim) error {
 		return ctx.Err()
 	}
 	if v.newer {
-		if err := k.admit(ctx, v, v.first/2+1); err != nil {
+		if err := k.admit(ctx, v, v.wanted+1); err != nil {
 			return err
 		}
 	}
@@ -368,7 +371,8 @@ func (k *slaughter) differs(ctx context.Context, v *victim) string {
 		return err.Error()
 	}
 	want := make([]string, 0, mapsEach)
-	for i := v.first; i < v.first+mapsEach; i++ {
+	first := firstMap[v.wanted]
+	for i := first; i < first+mapsEach; i++ {
 		want = append(want, fmt.Sprintf("%s-%02d %s", v.name, i, v.text))
 	}
 	got := make([]string, 0, len(maps.Items))

@@ -2,20 +2,17 @@
 package bucket
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
@@ -28,26 +25,14 @@ const (
 	MaxManifestBytes = 32 << 20
 )
 
-// API is what is called of S3: *s3.Client.
-type API interface {
-	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
-	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
-}
-
-var _ API = (*s3.Client)(nil)
-
 // Store keeps objects in one bucket. Objects never change: their keys are made of their digests.
 type Store struct {
-	api    API
-	bucket string
+	objects objects
 }
 
-// New makes a Store.
-func New(api API, bucket string) *Store { return &Store{api: api, bucket: bucket} }
-
-// Open makes a Store of a configuration. An endpoint of one's own has no host name per bucket.
+// Open makes a Store of a configuration.
 func Open(cfg aws.Config, bucket string) *Store {
-	return New(s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil }), bucket)
+	return &Store{objects: objects{cfg: cfg, bucket: bucket}}
 }
 
 // PutValues keeps v as JSON. The digest is release.Digest(v), and ref is where GetValues finds it.
@@ -148,24 +133,17 @@ func (s *Store) GetChart(ctx context.Context, org, digest string) ([]byte, error
 var errMissing = errors.New("there is no such object")
 
 func (s *Store) put(ctx context.Context, k, contentType string, body []byte) error {
-	_, err := s.api.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.bucket, Key: &k, ContentType: &contentType, Body: bytes.NewReader(body)})
-	if err != nil {
+	if err := s.objects.put(ctx, k, contentType, body); err != nil {
 		return fmt.Errorf("keeping object %s: %w", k, err)
 	}
 	return nil
 }
 
 func (s *Store) get(ctx context.Context, k string, most int64) ([]byte, error) {
-	out, err := s.api.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &k})
-	var missing *types.NoSuchKey
-	if errors.As(err, &missing) {
+	raw, err := s.objects.get(ctx, k, most)
+	if refused, ok := errors.AsType[smithy.APIError](err); ok && refused.ErrorCode() == "NoSuchKey" {
 		return nil, fmt.Errorf("object %s: %w", k, errMissing)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("object %s: %w", k, err)
-	}
-	defer func() { _ = out.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(out.Body, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", k, err)
 	}
