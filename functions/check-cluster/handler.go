@@ -308,6 +308,13 @@ func (h handler) correctOne(ctx context.Context, rel release.Release) error {
 	if !last.MayRepeat(h.now()) {
 		return nil
 	}
+	t, err := h.store.FindTarget(ctx, rel.Org, d.LastRun, rel.ClusterID)
+	if err != nil && !problem.Is(err, "target-not-found") {
+		return err
+	}
+	if t.Code == "hook-timeout" {
+		return nil // its Job may still run, and a rerun would delete it: a person decides
+	}
 	sync := run.New(h.newID(), run.Sync, rel.Org, "reconcile", "reconcile", h.now()).About(d.ID, d.GroupID, d.ReleaseName, d.Generation)
 	sync.Only = []string{rel.ClusterID}
 	if _, sync, err = h.store.AdmitRun(ctx, d, sync, d.Version, false); err != nil {

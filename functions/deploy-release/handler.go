@@ -98,11 +98,8 @@ func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (run.Run
 	if err != nil {
 		return r, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
 	}
-	switch status, stop := r.StoppedBy(d.Generation, d.Deleting); {
-	case stop && status == run.TargetCanceled:
-		return r, taskerr.Failed("canceled", "the run was canceled before it wrote to this target")
-	case stop:
-		return r, taskerr.Failed("superseded", "a newer generation, or a removal, took this run's place")
+	if err := task.Stopped(r, d); err != nil {
+		return r, err
 	}
 	t, err := h.store.FindTarget(ctx, ref.Org, ref.Run, ref.Cluster)
 	if err != nil {

@@ -75,13 +75,7 @@ func (h handler) stopped(ctx context.Context, ref workflow.TargetRef) error {
 	if err != nil {
 		return fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
 	}
-	switch status, stop := r.StoppedBy(d.Generation, d.Deleting); {
-	case stop && status == run.TargetCanceled:
-		return taskerr.Failed("canceled", "the run was canceled before it reached this target")
-	case stop:
-		return taskerr.Failed("superseded", "a newer generation, or a removal, took this run's place")
-	}
-	return nil
+	return task.Stopped(r, d)
 }
 
 func (h handler) prepare(ctx context.Context, entry release.PlanEntry) error {
