@@ -73,7 +73,7 @@ func start(ctx context.Context, only string, names []string, write bool, seed ui
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	b := &bench{root: root, work: work, notes: os.Stderr, seed: seed}
+	b := &bench{root: root, work: work, notes: os.Stderr, seed: seed, some: only != ""}
 	var failed []error
 	for _, p := range parts {
 		if !slices.Contains(wanted, p.name) || ctx.Err() != nil {
@@ -87,7 +87,7 @@ func start(ctx context.Context, only string, names []string, write bool, seed ui
 		}
 		b.note("%s took %.0f s", p.name, time.Since(began).Seconds())
 	}
-	return errors.Join(append(failed, b.report(os.Stdout, write))...)
+	return errors.Join(append(failed, b.report(context.WithoutCancel(ctx), os.Stdout, write))...)
 }
 
 // findRoot answers the nearest folder upwards that holds the module.

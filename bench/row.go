@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type bench struct {
 	work  string // a folder that goes away at the end
 	notes io.Writer
 	seed  uint64
+	some  bool // not all parts run
 	rows  []row
 }
 
@@ -62,8 +64,8 @@ func (r *row) atMost(limit float64) *row {
 	return r
 }
 
-// report prints the table and writes the files. Rows of parts that did not run this time stay as they were in build/bench.json.
-func (b *bench) report(out io.Writer, write bool) error {
+// report prints the table and writes the files.
+func (b *bench) report(ctx context.Context, out io.Writer, write bool) error {
 	table := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tOURS\tANCHOR\tRATIO\tUNIT\tLIMIT\tHOLDS\tWHAT")
 	for _, r := range b.rows {
@@ -89,31 +91,31 @@ func (b *bench) report(out io.Writer, write bool) error {
 	if !write {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(b.root, "docs", "figures.md"), b.page(rows), 0o600)
+	return os.WriteFile(filepath.Join(b.root, "docs", "figures.md"), b.page(ctx, rows), 0o644) //nolint:gosec // a page for all to read
 }
 
 func (b *bench) file() string { return filepath.Join(b.root, "build", "bench.json") }
 
-// merged lays this run's rows over those of the runs before.
+// merged lays the rows of a run of some parts over those of the runs before. A whole run begins anew.
 func (b *bench) merged() ([]row, error) {
 	before := []row{}
 	raw, err := os.ReadFile(b.file())
-	if err == nil {
+	if err == nil && b.some {
 		err = json.Unmarshal(raw, &before)
 	}
 	if err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("reading the rows of the last run: %w", err)
 	}
 	merged := slices.DeleteFunc(before, func(old row) bool {
-		return slices.ContainsFunc(b.rows, func(r row) bool { return part(r.ID) == part(old.ID) })
+		return slices.ContainsFunc(b.rows, func(r row) bool { return r.ID == old.ID })
 	})
 	merged = append(merged, b.rows...)
-	slices.SortStableFunc(merged, func(a, b row) int { return strings.Compare(part(a.ID), part(b.ID)) })
+	slices.SortStableFunc(merged, func(a, b row) int { return strings.Compare(family(a.ID), family(b.ID)) })
 	return merged, nil
 }
 
-// part is what a row belongs to: "P2" of "P2-install".
-func part(id string) string {
+// family is what a row belongs to: "P2" of "P2-install".
+func family(id string) string {
 	name, _, _ := strings.Cut(id, "-")
 	return name
 }
@@ -141,7 +143,7 @@ func text(f float64) string {
 }
 
 // page is docs/figures.md.
-func (b *bench) page(rows []row) []byte {
+func (b *bench) page(ctx context.Context, rows []row) []byte {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, `# Figures
 
@@ -151,15 +153,15 @@ A limit is one on our own figure.
 
 | id | ours | anchor | ratio | unit | limit | holds | what |
 |---|---|---|---|---|---|---|---|
-`, time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, b.version())
+`, time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, b.version(ctx))
 	for _, r := range rows {
 		fmt.Fprintf(&page, "| %s | %s |\n", strings.Join(r.cells(), " | "), strings.ReplaceAll(r.What, "|", "\\|"))
 	}
 	return page.Bytes()
 }
 
-func (b *bench) version() string {
-	cmd := exec.Command("git", "describe", "--tags", "--always") //nolint:noctx // it ends by itself
+func (b *bench) version(ctx context.Context) string {
+	cmd := exec.CommandContext(ctx, "git", "describe", "--tags", "--always")
 	cmd.Dir = b.root
 	out, err := cmd.Output()
 	if err != nil {

@@ -36,9 +36,8 @@ var listFunctions = sync.OnceValues(func() (map[string]function, error) {
 			return nil, err
 		}
 		for _, f := range page.Functions {
-			logical, _, isOurs := strings.Cut(strings.TrimPrefix(aws.ToString(f.FunctionName), "swell-"), "Function-")
-			if isOurs && f.Environment != nil {
-				found[logical] = function{aws.ToString(f.FunctionName), f.Environment.Variables}
+			if name := aws.ToString(f.FunctionName); strings.HasPrefix(name, "swell-") && f.Environment != nil {
+				found[logicalName(name)] = function{name, f.Environment.Variables}
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -61,7 +62,14 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
 		_ = f.Value.Set("24")
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if code == 0 && flag.Lookup("test.run").Value.String() == "" { // all tests ran: what no function did, it need not be allowed to do
+		if err := swell.checkPermissions(swell.context()); err != nil {
+			fmt.Fprintf(os.Stderr, "--- FAIL: permissions of the functions\n%v\n", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 // context is for what tests share, and no test's end may cancel.
@@ -80,11 +88,29 @@ func setUp(ctx context.Context) error {
 		return err
 	}
 	for _, name := range []string{clusterA, clusterB, clusterC} {
+		if answers(name) {
+			continue
+		}
 		if err := command(ctx, ".local/bin/localstack", "cluster", name); err != nil {
 			return err
 		}
 	}
 	return swell.shareGroup(ctx)
+}
+
+// answers says whether a cluster of an earlier run still runs: the command that starts one waits for whatever else prepares the stack.
+func answers(cluster string) bool {
+	raw, err := kubeconfig(cluster)
+	if err != nil {
+		return false
+	}
+	_, address, _ := strings.Cut(string(raw), "https://")
+	address, _, _ = strings.Cut(address, "\n")
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
 }
 
 func command(ctx context.Context, args ...string) error {

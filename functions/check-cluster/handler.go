@@ -182,23 +182,11 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 // held says whether the run that took the release is under way. One that died left its name there and holds nothing.
 func (h handler) held(ctx context.Context, rel release.Release) (bool, error) {
 	r, err := h.store.FindRun(ctx, rel.Org, rel.ActiveRun)
-	if problem.Is(err, "run-not-found") {
-		return false, nil
-	}
-	if err != nil {
+	if err != nil && !problem.Is(err, "run-not-found") {
 		return true, fmt.Errorf("finding the run that has release %s: %w", rel.Name, err)
 	}
-	return !r.Status.Done(), nil
-}
-
-// taken says whether a run has the release. One that ended without saying so does not.
-func (h handler) taken(ctx context.Context, rel release.Release) (bool, error) {
-	if rel.ActiveRun == "" {
-		return false, nil
-	}
-	r, err := h.store.FindRun(ctx, rel.Org, rel.ActiveRun)
-	if err != nil || !r.Status.Done() {
-		return true, err
+	if err == nil && !r.Status.Done() {
+		return true, nil
 	}
 	return false, h.store.ClearActiveRun(ctx, rel.Key, rel.ActiveRun)
 }

@@ -13,11 +13,17 @@ import (
 // runsOnly is a store of which a test needs the runs.
 type runsOnly struct {
 	store
-	run run.Run
-	err error
+	run     run.Run
+	err     error
+	cleared *string
 }
 
 func (r runsOnly) FindRun(context.Context, string, string) (run.Run, error) { return r.run, r.err }
+
+func (r runsOnly) ClearActiveRun(_ context.Context, _ release.Key, runID string) error {
+	*r.cleared = runID
+	return nil
+}
 
 func TestARunThatEndedHoldsNothing(t *testing.T) {
 	cases := map[string]struct {
@@ -33,9 +39,14 @@ func TestARunThatEndedHoldsNothing(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
+			cleared := ""
+			c.store.cleared = &cleared
 			held, err := handler{store: c.store}.held(t.Context(), release.Release{ActiveRun: "r"})
 			if held != c.held || (err != nil) != c.fails {
 				t.Errorf("held %v, %v", held, err)
+			}
+			if (cleared == "r") == c.held {
+				t.Errorf("held %v, cleared %q", held, cleared)
 			}
 		})
 	}

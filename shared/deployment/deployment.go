@@ -121,7 +121,7 @@ func ValidateReleaseName(name string) error {
 	return nil
 }
 
-// ValidateNamespace refuses what is no namespace's name, and the ones that are Kubernetes' own.
+// ValidateNamespace refuses what is no namespace's name.
 func ValidateNamespace(name string) error {
 	if len(name) > 63 || !dnsLabel.MatchString(name) {
 		return problem.Invalid("namespace-invalid", "namespace %q is not a DNS-1123 label", name).At("namespace").

@@ -1,6 +1,7 @@
 package helm_test
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -367,6 +368,42 @@ func TestRequests(t *testing.T) {
 	server.ResetRequests()
 	got = apply(t, newOp(t, server, release.Uninstall, nil, nil))
 	t.Logf("uninstall: %d requests", got.Requests)
+}
+
+// What only a failed upgrade made goes with the next upgrade, which has it neither; what is somebody else's by now stays.
+func TestFailedUpgradeLeavesNothing(t *testing.T) {
+	t.Parallel()
+	server := newServer(t, kubetest.Options{})
+	apply(t, newOp(t, server, release.Install, helmtest.ConfigMaps(2), nil))
+	server.Fail(failOn(http.MethodPost, "/services", http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, `Service "web" is invalid: no`))
+	more := helmtest.ConfigMaps(5).With("templates/service.yaml", helmtest.Workload()["templates/service.yaml"])
+	for range 2 { // the second fails as well, and has the first's
+		refused(t.Context(), t, newOp(t, server, release.Upgrade, more, nil), helm.CodeInvalidObject)
+	}
+	if server.Len("configmaps") != 5 {
+		t.Fatalf("the failed upgrades left %d maps, want all 5", server.Len("configmaps"))
+	}
+	server.Fail(nil)
+	taken := server.Get("configmaps", namespace, "web-03")
+	taken["metadata"].(map[string]any)["annotations"].(map[string]any)["meta.helm.sh/release-name"] = "another"
+	server.Put(taken)
+
+	got := apply(t, newOp(t, server, release.Upgrade, helmtest.ConfigMaps(2), nil))
+	if got.Status != "deployed" || got.Revision != 4 || len(got.Warnings) != 0 {
+		t.Errorf("got %+v", got)
+	}
+	var left []string
+	for i := range 5 {
+		if m := fmt.Sprintf("web-%02d", i); server.Get("configmaps", namespace, m) != nil {
+			left = append(left, m)
+		}
+	}
+	if diff := cmp.Diff([]string{"web-00", "web-01", "web-03"}, left); diff != "" {
+		t.Errorf("ConfigMaps (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[int]string{1: "superseded", 2: "failed", 3: "failed", 4: "deployed"}, statuses(history(t, server.Credential(), namespace))); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
 }
 
 func TestUpgradeAddsAndRemoves(t *testing.T) {

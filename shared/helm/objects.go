@@ -25,12 +25,14 @@ const (
 	goneEveryMax = 2 * time.Second
 )
 
-// objects is Helm's client for the release's objects with four differences: hooks together have one deadline and a late one is named
+// objects is Helm's client for the release's objects with five differences: hooks together have one deadline and a late one is named
 // and left running, objects of one kind are updated side by side (as Helm creates them), nothing is asked twice that this process knows,
-// and what Helm only logs is kept.
+// what a failed upgrade left goes with the next one, and what Helm only logs is kept.
 type objects struct {
 	client *helmkube.Client
 	hookBy time.Time // no hook is waited for beyond it
+	// leftovers finds what failed upgrades made that neither list has; nil where nothing of the kind can be.
+	leftovers func(original, target helmkube.ResourceList) helmkube.ResourceList
 
 	mu       sync.Mutex
 	late     []*resource.Info // hooks that did not end in time
@@ -50,12 +52,17 @@ func newObjects(client *helmkube.Client, hookBy time.Time) *objects {
 	o := &objects{client: client, hookBy: hookBy}
 	client.Log = func(format string, args ...any) {
 		if strings.HasPrefix(format, "Failed to delete") || strings.HasPrefix(format, "Unable to get obj") {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			o.warnings = append(o.warnings, fmt.Sprintf(format, args...))
+			o.warn(format, args...)
 		}
 	}
 	return o
+}
+
+// warn keeps what is wrong and does not fail the verb.
+func (o *objects) warn(format string, args ...any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.warnings = append(o.warnings, fmt.Sprintf(format, args...))
 }
 
 // IsReachable is known: the capabilities were read from the cluster.
@@ -95,7 +102,11 @@ func (o *objects) Update(original, target helmkube.ResourceList, force bool) (*h
 			return all, err
 		}
 	}
-	rest, err := o.client.Update(original.Difference(target), nil, force)
+	gone := original.Difference(target)
+	if o.leftovers != nil {
+		gone = append(gone, o.leftovers(original, target)...)
+	}
+	rest, err := o.client.Update(gone, nil, force)
 	all.Deleted = rest.Deleted
 	return all, err
 }

@@ -168,6 +168,7 @@ func (v *verb) install(chrt *helmchart.Chart, replace bool) error {
 
 // upgrade computes its patches from the last deployed record, or from the failed first one: nothing is ever uninstalled for a repair.
 func (v *verb) upgrade(chrt *helmchart.Chart) error {
+	v.objects.leftovers = v.leftovers
 	upgrade := helmaction.NewUpgrade(v.config)
 	upgrade.Namespace = v.req.Namespace
 	upgrade.Description = v.req.Description

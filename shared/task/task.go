@@ -4,6 +4,7 @@ package task
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
@@ -43,7 +44,7 @@ func Expose[I, O any](log *slog.Logger, h Handler[I, O]) Handler[I, O] {
 func message(err error) string {
 	code, text := taskerr.CodeOf(err), taskerr.CauseOf(err)
 	if len(text) > maxCause {
-		text = text[:maxCause] + "…"
+		text = strings.ToValidUTF8(text[:maxCause], "") + "…"
 	}
 	if len(text) > len(code)+2 && text[:len(code)+2] == code+": " {
 		return text

@@ -34,7 +34,7 @@ func TestExpose(t *testing.T) {
 		"wrapped":           {fmt.Errorf("leasing: %w", taskerr.New(taskerr.ReleaseLeased, "release-leased", errors.New("until noon"))), "ReleaseLeased", "release-leased: leasing: release-leased: until noon", "release-leased", "INFO"},
 		"not ready":         {taskerr.New(taskerr.NotReady, "not-ready", errors.New("0 of 2")), "NotReady", "not-ready: 0 of 2", "not-ready", "INFO"},
 		"a final one":       {taskerr.Failed("hook-timeout", "Job migrate"), "TargetFailed", "hook-timeout: Job migrate", "hook-timeout", "ERROR"},
-		"a problem":         {problem.Conflict("release-claimed", "taken").At("releaseName"), "Internal", "release-claimed: taken", "release-claimed", "ERROR"},
+		"a problem":         {problem.Conflict("release-claimed", "taken").At("releaseName"), "TargetFailed", "release-claimed: taken", "release-claimed", "ERROR"},
 		"anything else":     {errors.New("boom"), "Internal", "internal: boom", "internal", "ERROR"},
 		"one of many words": {errors.New(long), "Internal", "internal: " + long[:4000] + "…", "internal", "ERROR"},
 	}
@@ -122,7 +122,7 @@ func TestTwoCallsAreTwoHolders(t *testing.T) {
 	if got := task.Invocation(ctx); got != "request-1" {
 		t.Errorf("got %s", got)
 	}
-	if task.Invocation(t.Context()) == task.Invocation(t.Context()) {
+	if one, other := task.Invocation(t.Context()), task.Invocation(t.Context()); one == other {
 		t.Error("two calls outside Lambda are the same")
 	}
 }

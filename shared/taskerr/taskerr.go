@@ -22,8 +22,11 @@ const (
 	TargetFailed         = "TargetFailed"         // final for this target
 )
 
+// Internal is the name of every error that has none of its own.
+const Internal = "Internal"
+
 // Names lists all of them; the contract test compares it with the machines.
-var Names = []string{NotReady, ReleaseLeased, ClusterUnreachable, NamespaceTerminating, TargetFailed}
+var Names = []string{NotReady, ReleaseLeased, ClusterUnreachable, NamespaceTerminating, TargetFailed, Internal}
 
 // Error is a failure with the name that Step Functions sees.
 type Error struct {
@@ -58,7 +61,10 @@ func NameOf(err error) string {
 	if errors.As(err, &n) {
 		return n.ErrorName()
 	}
-	return "Internal"
+	if _, ok := problem.From(err); ok {
+		return TargetFailed // another attempt finds the same
+	}
+	return Internal
 }
 
 var coded = regexp.MustCompile(`^([a-z][a-z0-9]*(?:-[a-z0-9]+)*): `)

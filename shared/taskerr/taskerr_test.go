@@ -19,7 +19,7 @@ func TestNameAndCode(t *testing.T) {
 		"itself":            {leased, taskerr.ReleaseLeased, "release-leased"},
 		"wrapped":           {fmt.Errorf("deploying: %w", leased), taskerr.ReleaseLeased, "release-leased"},
 		"final":             {taskerr.Failed("hook-timeout", "job %s", "migrate"), taskerr.TargetFailed, "hook-timeout"},
-		"a problem":         {fmt.Errorf("finding: %w", problem.NotFound("chart-not-found", "x")), "Internal", "chart-not-found"},
+		"a problem":         {fmt.Errorf("finding: %w", problem.NotFound("chart-not-found", "x")), "TargetFailed", "chart-not-found"},
 		"only named":        {named{}, taskerr.NotReady, "not-ready"},
 		"named and coded":   {coded{}, taskerr.ClusterUnreachable, "no-route"},
 		"AWS' own code":     {fmt.Errorf("reading: %w", throttled{}), "Internal", "internal"},

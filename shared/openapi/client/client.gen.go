@@ -119,7 +119,7 @@ type ClientInterface interface {
 	// DeleteClusterGroup Delete a cluster group
 	//
 	// Deletes the group; its clusters stay. Refused with 409 while the group has deployments, unless `removeDeployments` is true: then runs remove
-	// them first and the group goes with the last.
+	// them first; ask again once they ended.
 	//
 	// Corresponds with DELETE /api/v1/orgs/{org}/clustergroups/{group} (the `DeleteClusterGroup` operationId).
 	DeleteClusterGroup(ctx context.Context, org OrgPath, group GroupPath, params *DeleteClusterGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -406,7 +406,7 @@ func (c *Client) CreateClusterGroup(ctx context.Context, org OrgPath, body Creat
 // DeleteClusterGroup Delete a cluster group
 //
 // Deletes the group; its clusters stay. Refused with 409 while the group has deployments, unless `removeDeployments` is true: then runs remove
-// them first and the group goes with the last.
+// them first; ask again once they ended.
 //
 // Corresponds with DELETE /api/v1/orgs/{org}/clustergroups/{group} (the `DeleteClusterGroup` operationId).
 func (c *Client) DeleteClusterGroup(ctx context.Context, org OrgPath, group GroupPath, params *DeleteClusterGroupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2513,7 +2513,7 @@ type ClientWithResponsesInterface interface {
 	// DeleteClusterGroupWithResponse Delete a cluster group
 	//
 	// Deletes the group; its clusters stay. Refused with 409 while the group has deployments, unless `removeDeployments` is true: then runs remove
-	// them first and the group goes with the last.
+	// them first; ask again once they ended.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4836,7 +4836,7 @@ func (c *ClientWithResponses) CreateClusterGroupWithResponse(ctx context.Context
 // DeleteClusterGroupWithResponse Delete a cluster group
 //
 // Deletes the group; its clusters stay. Refused with 409 while the group has deployments, unless `removeDeployments` is true: then runs remove
-// them first and the group goes with the last.
+// them first; ask again once they ended.
 //
 // Returns a wrapper object for the known response body format(s).
 //
