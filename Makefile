@@ -70,6 +70,7 @@ test-go: go ## the tests that need Go alone
 
 .PHONY: test-stack
 test-stack: up ## the tests on the local AWS and real Kubernetes API servers
+	@$(LOCALSTACK) helm
 	@$(LOCALSTACK) cluster test >/dev/null
 	@set -a; . .local/env; set +a; SWELL_TEST_KUBECONFIG=$(CURDIR)/.local/clusters/test.kubeconfig \
 	  go test -tags stack -count=1 -timeout 25m $(STACK_PACKAGES)
@@ -78,6 +79,7 @@ STACK_PACKAGES ?= $(shell git grep -l '^//go:build stack' -- '*_test.go' | xargs
 
 .PHONY: bench
 bench: up ## the figures: a table, and build/bench.json
+	@$(LOCALSTACK) helm
 	@set -a; . .local/env; set +a; go run ./bench
 
 .PHONY: lint

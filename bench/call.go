@@ -173,7 +173,7 @@ func (b *bench) wholeFunction(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := b.startFunction(ctx, "deploy-release", s.environment())
+	w, err := b.startDeployRelease(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -141,34 +141,41 @@ func (b *bench) realCluster(ctx context.Context) (kube.Credential, error) {
 
 // prepare installs what is to be upgraded, admits the operation that will be killed, and returns how long an undisturbed one takes.
 func (k *slaughter) prepare(ctx context.Context, victims []*victim) (time.Duration, error) {
-	w, err := k.startFunction(ctx, "deploy-release", k.scene.environment())
-	if err != nil {
-		return 0, err
-	}
-	defer w.kill()
 	var times []time.Duration
 	for _, v := range victims {
-		if v.upgrade {
-			if err := k.admit(ctx, v, 0); err != nil {
-				return 0, err
-			}
-			began := time.Now()
-			if err := w.invoke(ctx, v.target, time.Minute); err != nil {
-				return 0, fmt.Errorf("installing release %s: %w", v.name, err)
-			}
-			times = append(times, time.Since(began))
+		if err := k.admit(ctx, v, 0); err != nil {
+			return 0, err
 		}
-		generation := 0
-		if v.upgrade {
-			generation = 1
+		if !v.upgrade {
+			continue
 		}
-		if err := k.admit(ctx, v, generation); err != nil {
+		took, err := k.undisturbed(ctx, v)
+		if err != nil {
+			return 0, fmt.Errorf("installing release %s: %w", v.name, err)
+		}
+		times = append(times, took)
+		if err := k.admit(ctx, v, 1); err != nil {
 			return 0, err
 		}
 	}
 	took := median(times)
 	k.note("an undisturbed run of deploy-release takes %d ms", took.Milliseconds())
 	return took, nil
+}
+
+// undisturbed runs the victim's operation in a process of its own, as those are that will be killed, and times it from its event on.
+func (k *slaughter) undisturbed(ctx context.Context, v *victim) (time.Duration, error) {
+	w, err := k.startDeployRelease(ctx, k.scene)
+	if err != nil {
+		return 0, err
+	}
+	defer w.kill()
+	if err := w.give(ctx, v.target, time.Minute); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	err = w.await(ctx)
+	return time.Since(began), err
 }
 
 // admit makes generation the wanted one of the victim.
@@ -192,7 +199,7 @@ func (k *slaughter) killAll(ctx context.Context, victims []*victim, took time.Du
 }
 
 func (k *slaughter) kill(ctx context.Context, v *victim, moment time.Duration) error {
-	w, err := k.startFunction(ctx, "deploy-release", k.scene.environment())
+	w, err := k.startDeployRelease(ctx, k.scene)
 	if err != nil {
 		return err
 	}
@@ -275,7 +282,7 @@ func (k *slaughter) repairAll(ctx context.Context, victims []*victim) error {
 	var next atomic.Int64
 	for range 2 {
 		tasks.Go(func() error {
-			w, err := k.startFunction(ctx, "deploy-release", k.scene.environment())
+			w, err := k.startDeployRelease(ctx, k.scene)
 			if err != nil {
 				return err
 			}

@@ -45,12 +45,13 @@ type functionError struct {
 
 func (e *functionError) Error() string { return e.Type + ": " + e.Message }
 
-func (b *bench) startFunction(ctx context.Context, function string, environment []string) (*worker, error) {
-	path, err := b.bootstrap(function)
+// startDeployRelease starts the function under test on a scene.
+func (b *bench) startDeployRelease(ctx context.Context, s *scene) (*worker, error) {
+	path, err := b.bootstrap("deploy-release")
 	if err != nil {
 		return nil, err
 	}
-	return startWorker(ctx, path, environment)
+	return startWorker(ctx, path, s.environment())
 }
 
 // startWorker starts the program with a runtime API of its own.
@@ -68,7 +69,7 @@ func startWorker(ctx context.Context, path string, environment []string) (*worke
 	w.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = w.server.Serve(listener) }()
 
-	w.cmd = exec.CommandContext(ctx, path) //nolint:gosec // our own binary
+	w.cmd = exec.CommandContext(ctx, path)
 	w.cmd.Env = append([]string{"AWS_LAMBDA_RUNTIME_API=" + listener.Addr().String(), "LOG_LEVEL=error"}, environment...)
 	w.cmd.Stderr = &w.stderr
 	w.cmd.WaitDelay = time.Second

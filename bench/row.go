@@ -40,7 +40,7 @@ type bench struct {
 }
 
 func (b *bench) note(format string, args ...any) {
-	fmt.Fprintf(b.notes, "bench: "+format+"\n", args...)
+	_, _ = fmt.Fprintf(b.notes, "bench: "+format+"\n", args...)
 }
 
 // add keeps a figure and returns it, to give it an anchor or a limit.
@@ -59,17 +59,14 @@ func (r *row) against(anchor float64) *row {
 }
 
 // atMost sets the limit.
-func (r *row) atMost(limit float64) *row {
-	r.Limit, r.Holds = &limit, new(r.Ours <= limit)
-	return r
-}
+func (r *row) atMost(limit float64) { r.Limit, r.Holds = &limit, new(r.Ours <= limit) }
 
 // report prints the table and writes the files.
 func (b *bench) report(ctx context.Context, out io.Writer, write bool) error {
 	table := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tOURS\tANCHOR\tRATIO\tUNIT\tLIMIT\tHOLDS\tWHAT")
+	_, _ = fmt.Fprintln(table, "ID\tOURS\tANCHOR\tRATIO\tUNIT\tLIMIT\tHOLDS\tWHAT")
 	for _, r := range b.rows {
-		fmt.Fprintln(table, strings.Join(append(r.cells(), r.What), "\t"))
+		_, _ = fmt.Fprintln(table, strings.Join(append(r.cells(), r.What), "\t"))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -31,6 +31,7 @@ const org = "bench"
 // scene is a table, a bucket and secrets of the bench's own on the local AWS, so that the stack's ticks leave its releases alone.
 type scene struct {
 	cfg     aws.Config
+	root    aws.Credentials
 	name    string // of table and bucket
 	store   *dynamo.Store
 	objects *bucket.Store
@@ -46,7 +47,11 @@ func (b *bench) newScene(ctx context.Context) (*scene, error) {
 	if cfg.BaseEndpoint == nil {
 		return nil, errors.New("reaching the local AWS: AWS_ENDPOINT_URL is not set, and the bench is not for a real one")
 	}
-	s := &scene{cfg: cfg, name: "swell-bench-" + id.New()}
+	root, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &scene{cfg: cfg, root: root, name: "swell-bench-" + id.New()}
 	s.store, s.objects, s.keep = dynamo.Open(cfg, s.name), bucket.Open(cfg, s.name), secrets.Open(cfg)
 	if err := dynamotest.CreateTable(ctx, dynamodb.NewFromConfig(cfg), s.name); err != nil {
 		return nil, err
@@ -79,12 +84,8 @@ func (s *scene) close(ctx context.Context) {
 
 // environment is a function's.
 func (s *scene) environment() []string {
-	credentials, err := s.cfg.Credentials.Retrieve(context.Background())
-	if err != nil {
-		return nil // they are constants
-	}
 	return append(functionEnvironment(s.name, s.name), "AWS_ENDPOINT_URL="+*s.cfg.BaseEndpoint, "AWS_REGION="+s.cfg.Region,
-		"AWS_ACCESS_KEY_ID="+credentials.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+credentials.SecretAccessKey)
+		"AWS_ACCESS_KEY_ID="+s.root.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+s.root.SecretAccessKey)
 }
 
 // functionEnvironment is what every function is started with; later entries win.

@@ -20,7 +20,7 @@ var functionFlags = []string{"-trimpath", "-tags", "lambda.norpc", "-ldflags", "
 // goBuild builds packages into a folder (with a slash at its end) or file.
 func (b *bench) goBuild(ctx context.Context, arch, out string, flags []string, packages ...string) error {
 	args := slices.Concat([]string{"build"}, flags, []string{"-o", out}, packages)
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // our own packages
 	cmd.Dir = b.root
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if arch != "" {

@@ -129,6 +129,15 @@ func TestGroupIsDeleted(t *testing.T) {
 	}
 }
 
+func awaitRunning(t *testing.T, run string) {
+	t.Helper()
+	if err := poll(t.Context(), time.Minute, func() (bool, error) {
+		return getRun(t, run).Status == openapi.RunStatusRunning, nil
+	}); err != nil {
+		t.Fatalf("waiting for run %s to begin: %v", run, err)
+	}
+}
+
 // A run that is canceled while it plans touches no target.
 func TestRunIsCanceled(t *testing.T) {
 	t.Parallel()
@@ -137,11 +146,7 @@ func TestRunIsCanceled(t *testing.T) {
 	a := newApp(t, group, "cancel")
 	slow.SetDelay(3 * time.Second)
 	run := a.create(intent{"name": pushDemo(t)}).Run
-	if err := poll(t.Context(), 30*time.Second, func() (bool, error) {
-		return getRun(t, run).Status == openapi.RunStatusRunning, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
+	awaitRunning(t, run)
 	must(t, http.StatusAccepted, http.MethodPost, "/runs/"+run+"/cancel", nil, nil)
 	r := ended(t, run, openapi.RunStatusCanceled)
 	wantOutcome(t, r, slow.name, openapi.RunTargetStatusCanceled, "", "", false)

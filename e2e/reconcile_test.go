@@ -156,6 +156,7 @@ func TestSweeperEndsARunWhoseMachineDied(t *testing.T) {
 	a := newApp(t, newGroup(t, slow.id), "died")
 	slow.SetDelay(3 * time.Second)
 	id := a.create(intent{"name": pushDemo(t)}).Run
+	awaitRunning(t, id) // a state that is under way when its machine ends does its work to the end, and would put the sweep off
 	store := tableOf(t)
 	prefix := functionOf(t, "StartDueWork").environment["MACHINE_ARN_PREFIX"]
 	arn := strings.Replace(prefix, ":stateMachine:", ":execution:", 1) + "deploy:" + id

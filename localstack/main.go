@@ -20,6 +20,7 @@ const usage = `usage: localstack up [--external]    start the local AWS, deploy 
        localstack cluster NAME       start a Kubernetes cluster, print the path of its kubeconfig
        localstack demo               show the main job, on two clusters (after up)
        localstack venv               make the Python environment of sam, cfn-lint and the local AWS
+       localstack helm               build Helm's own command line as .local/bin/helm
        localstack status             what runs
        localstack down               stop everything, keep the state
        localstack clean              stop everything, remove .local`
@@ -62,6 +63,7 @@ func (s *stack) command(ctx context.Context, args []string) error {
 		"cluster": {arguments: 1, run: func() error { return s.cluster(ctx, args[1]) }},
 		"demo":    {run: func() error { return s.demo(ctx) }},
 		"venv":    {run: func() error { return s.stage(ctx, "python environment", s.makeVenv) }},
+		"helm":    {run: func() error { return s.buildHelm(ctx) }},
 		"status":  {run: func() error { return s.status(ctx) }},
 		"down":    {run: func() error { return s.down(ctx) }},
 		"clean":   {run: func() error { return s.clean(ctx) }},

@@ -274,12 +274,21 @@ func (in intake) fetch(ctx context.Context, ref chart.Ref) ([]byte, error) {
 	return archive, resolved.Verify(meta)
 }
 
-// atName puts what is wrong with the chart where the request has it: Pipeline calls the field name.
+// atName puts what is wrong with the chart where the request has it: Pipeline calls the field name. What the body names and is not there
+// is a fault of the body: 404 is for the path.
 func atName(err error) error {
-	if p, ok := problem.From(err); ok && (p.Field == "" || p.Field == "chart") {
-		return p.At("name")
+	p, ok := problem.From(err)
+	if !ok {
+		return err
 	}
-	return err
+	if p.Field == "" || p.Field == "chart" {
+		p = p.At("name")
+	}
+	if p.Status == http.StatusNotFound {
+		p = p.At(p.Field) // a copy
+		p.Status = http.StatusUnprocessableEntity
+	}
+	return p
 }
 
 // render renders the chart with the common values, and with each override, on a cluster of no particular sort: schema and template faults

@@ -88,7 +88,7 @@ func (f *Fetcher) resolveIn(ctx context.Context, repo repository.Repository, ref
 		return Resolved{}, problem.Invalid(CodeRepository, "the index of %s cannot be used: %v", where, err).At("chart")
 	}
 	if len(entries) == 0 {
-		return Resolved{}, problem.Invalid(CodeNotFound, "repository %s has no chart %s", repo.Name, ref.Name).At("chart")
+		return Resolved{}, problem.Invalid(CodeNotFound, "repository %s has no chart %s", repo.Name, ref.Name).At("chart").Try("Look into the repository's index.yaml for the charts there are.")
 	}
 	versions := make([]string, len(entries))
 	for i, entry := range entries {

@@ -204,7 +204,7 @@ func registryProblem(ctx context.Context, ref Ref, version string, err error) er
 	case refused.StatusCode == http.StatusNotFound && unknownVersion && version != "":
 		return versionNotFound(ref, version)
 	case refused.StatusCode == http.StatusNotFound:
-		return problem.Invalid(CodeNotFound, "the registry has no chart %s", ref).At("chart")
+		return problem.Invalid(CodeNotFound, "the registry has no chart %s", ref).At("chart").Try("Name it as helm pull does: oci://host/path/chart.")
 	case refused.StatusCode == http.StatusUnauthorized, refused.StatusCode == http.StatusForbidden:
 		return problem.Invalid(CodeNotFound, "the registry has no chart %s, or none for everybody", ref).At("chart").
 			Try("Private registries are not supported yet: upload the archive with POST helm/charts.")

@@ -52,5 +52,5 @@ func versionNotFound(ref Ref, want string) *problem.Problem {
 	if want == "" {
 		return problem.Invalid(CodeVersionNotFound, "chart %s has no stable version", ref).At("version").Try("Name a pre-release by its full version.")
 	}
-	return problem.Invalid(CodeVersionNotFound, "chart %s has no version %s", ref, quoted(want)).At("version")
+	return problem.Invalid(CodeVersionNotFound, "chart %s has no version %s", ref, quoted(want)).At("version").Try("Give a version that was published, a range such as ^1.2, or none.")
 }

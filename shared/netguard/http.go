@@ -50,7 +50,8 @@ func (p Policy) CheckURL(u *url.URL) error {
 		check = p.checkPlain
 	}
 	if err := check(addr); err != nil {
-		return problem.Invalid("url-refused", "the URL's host is %v", err)
+		return problem.Invalid("url-refused", "the URL's host is %v", err).
+			Try("Give an address that Swell may reach: the installation's parameter AllowedNetworks names the private networks that it may.")
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ var nameRule = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])
 func (r Repository) Validate() error {
 	const code = "repository-invalid"
 	if !nameRule.MatchString(r.Name) {
-		return problem.Invalid(code, "a repository's name has 1 to 63 letters, digits, dots, dashes and underscores").At("name")
+		return problem.Invalid(code, "a repository's name has 1 to 63 letters, digits, dots, dashes and underscores").At("name").Try("choose such a name: it stands before the slash in repository/chart")
 	}
 	u, err := url.Parse(r.URL)
 	switch {
