@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"context"
 	"io"
 	"log"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/swell-sh/swell/shared/helmtest"
 	"github.com/swell-sh/swell/shared/openapi"
@@ -101,4 +103,44 @@ func TestChartsOfARegistry(t *testing.T) {
 		code: "chart-not-found", field: "name"}.wantRefused(t)
 	refusal{method: http.MethodPut, path: a.path(), body: intent{"name": "oci://10.0.0.1/charts/shop", "version": "1.0.0"}, status: 422,
 		code: "url-refused", field: "name"}.wantRefused(t)
+}
+
+// A chart's CRDs are there before its objects of that kind are, on a real cluster; a removal leaves them, as Helm does.
+func TestChartWithCRDs(t *testing.T) {
+	t.Parallel()
+	kind := "Tide" + strings.ToUpper(unique("x")[2:])
+	plural := strings.ToLower(kind) + "s"
+	crd := `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: ` + plural + `.e2e.swell.test
+spec:
+  group: e2e.swell.test
+  scope: Namespaced
+  names: {kind: ` + kind + `, plural: ` + plural + `, singular: ` + strings.ToLower(kind) + `}
+  versions:
+    - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+`
+	a := newApp(t, swell.group, "crd")
+	a.deploy(openapi.RunStatusSucceeded, intent{"name": push(t, helmtest.Chart{
+		"Chart.yaml": helmtest.Meta("tide", "1.0.0"), "crds/tide.yaml": crd,
+		"templates/tide.yaml": "apiVersion: e2e.swell.test/v1\nkind: " + kind + "\nmetadata: {name: one}\n",
+	}.Archive(t))})
+	for _, cluster := range []string{clusterA, clusterB} {
+		a.wantTarget(cluster, openapi.TargetStatusDEPLOYED, openapi.HealthHEALTHY)
+	}
+	a.remove(openapi.RunStatusSucceeded)
+	t.Cleanup(func() {
+		for _, cluster := range []string{clusterA, clusterB} {
+			err := kubernetesOf(t, cluster).CoreV1().RESTClient().Delete().
+				AbsPath("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + plural + ".e2e.swell.test").Do(context.WithoutCancel(t.Context())).Error()
+			if err != nil {
+				t.Errorf("deleting the CRD on cluster %s: %v", cluster, err)
+			}
+		}
+	})
+	resources, err := kubernetesOf(t, clusterA).Discovery().ServerResourcesForGroupVersion("e2e.swell.test/v1")
+	if err != nil || !slices.ContainsFunc(resources.APIResources, func(r metav1.APIResource) bool { return r.Kind == kind }) {
+		t.Errorf("the kind %s is gone: %v", kind, err)
+	}
 }

@@ -155,6 +155,10 @@ func TestCommandLineAndGeneratedClient(t *testing.T) {
 	if err != nil || runs.JSON200 == nil || len(runs.JSON200.Items) != 1 || runs.JSON200.Items[0].Status != openapi.RunStatusSucceeded {
 		t.Errorf("listing the runs of the deployment answered %v, %v", runs, err)
 	}
+	all, err := api.ListRunsWithResponse(t.Context(), "default", &openapi.ListRunsParams{Type: openapi.RunTypeDeploy, Limit: 50})
+	if err != nil || all.JSON200 == nil || !slices.ContainsFunc(all.JSON200.Items, func(r openapi.Run) bool { return r.ID == runs.JSON200.Items[0].ID }) {
+		t.Errorf("listing the runs of the organization answered %v, %v", all, err)
+	}
 	if out, code = cli(t, "delete", a.name, "--group", sharedGroup, "--wait"); code != 0 {
 		t.Errorf("swell delete ended with %d:\n%s", code, out)
 	}

@@ -124,7 +124,7 @@ func check(t *testing.T, name string, m machine) {
 }
 
 func TestEveryTaskIsGuarded(t *testing.T) {
-	transient := []string{"Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.TooManyRequestsException"}
+	transient := []string{"Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"}
 	for name, m := range machines(t) {
 		m.walk(func(at string, s state) {
 			if s.Type == "Choice" && s.Comment == "" {
@@ -146,6 +146,10 @@ func TestEveryTaskIsGuarded(t *testing.T) {
 			}
 			if strings.HasPrefix(s.Resource, "${") && !slices.ContainsFunc(s.Retry, func(r rule) bool { return cmp.Equal(r.ErrorEquals, transient) }) {
 				t.Errorf("%s: %s does not retry Lambda's passing faults", name, at)
+			}
+			throttled := []string{"Lambda.TooManyRequestsException"}
+			if strings.HasPrefix(s.Resource, "${") && !slices.ContainsFunc(s.Retry, func(r rule) bool { return cmp.Equal(r.ErrorEquals, throttled) }) {
+				t.Errorf("%s: %s does not wait for its turn", name, at)
 			}
 		})
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 
+	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/id"
@@ -123,7 +125,7 @@ func (h handler) UpdateClusterGroup(w http.ResponseWriter, r *http.Request, org 
 		h.fail(w, r, err)
 		return
 	}
-	runs, err := h.removeFrom(r.Context(), becomes, leave)
+	runs, err := h.removeFromLeavers(r.Context(), becomes)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -131,40 +133,48 @@ func (h handler) UpdateClusterGroup(w http.ResponseWriter, r *http.Request, org 
 	openapi.Write(w, http.StatusAccepted, openapi.ClusterGroupAccepted{ID: was.ID, Runs: runs})
 }
 
-// removeFrom starts a run for each deployment that has releases on the clusters that left.
-func (h handler) removeFrom(ctx context.Context, g group.Group, left []string) ([]string, error) {
-	runs := []string{}
-	if len(left) == 0 {
-		return runs, nil
-	}
+// removeFromLeavers starts a run for each deployment that has releases on clusters that are no members any more: those that just left, and
+// those that an update before this one left behind. A deployment that is being removed needs none.
+func (h handler) removeFromLeavers(ctx context.Context, g group.Group) ([]string, error) {
 	deployments, err := h.deployments(ctx, g)
 	if err != nil {
-		return nil, fmt.Errorf("listing the deployments of group %s: %w", g.ID, err)
+		return nil, err
 	}
+	runs, errs := []string{}, []error{}
 	for _, d := range deployments {
-		owned, err := h.store.ListReleasesOfOwner(ctx, d.Org, release.OwnedByDeployment(d.ID))
-		if err != nil {
-			return nil, fmt.Errorf("listing the releases of deployment %s: %w", d.ReleaseName, err)
-		}
-		only := []string{}
-		for _, rel := range owned {
-			if slices.Contains(left, rel.ClusterID) {
-				only = append(only, rel.ClusterID)
-			}
-		}
-		if len(only) == 0 {
+		if d.Deleting {
 			continue
 		}
-		leaving := h.newRun(ctx, run.Leave, d)
-		leaving.Only = only
-		_, leaving, err = h.store.AdmitRun(ctx, d, leaving, d.Version, false)
+		started, err := h.leave(ctx, g, d)
 		if err != nil {
-			return nil, fmt.Errorf("removing deployment %s from clusters that left: %w", d.ReleaseName, err)
+			errs = append(errs, fmt.Errorf("removing deployment %s from clusters that left: %w", d.ReleaseName, err))
 		}
-		h.start(ctx, leaving)
-		runs = append(runs, leaving.ID)
+		if started != "" {
+			runs = append(runs, started)
+		}
 	}
-	return runs, nil
+	return runs, errors.Join(errs...)
+}
+
+func (h handler) leave(ctx context.Context, g group.Group, d deployment.Deployment) (runID string, err error) {
+	owned, err := h.store.ListReleasesOfOwner(ctx, d.Org, release.OwnedByDeployment(d.ID))
+	if err != nil {
+		return "", err
+	}
+	leaving := h.newRun(ctx, run.Leave, d)
+	for _, rel := range owned {
+		if !slices.Contains(g.Members, rel.ClusterID) {
+			leaving.Only = append(leaving.Only, rel.ClusterID)
+		}
+	}
+	if len(leaving.Only) == 0 {
+		return "", nil
+	}
+	if _, leaving, err = h.store.AdmitRun(ctx, d, leaving, d.Version, false); err != nil {
+		return "", err
+	}
+	h.start(ctx, leaving)
+	return leaving.ID, nil
 }
 
 // DeleteClusterGroup forgets a group without deployments; with removeDeployments it first starts their removal and asks to come again.
@@ -195,8 +205,15 @@ func (h handler) DeleteClusterGroup(w http.ResponseWriter, r *http.Request, org 
 	runs := []string{}
 	for _, d := range deployments {
 		if d.Deleting {
-			runs = append(runs, d.LastRun)
-			continue
+			last, err := h.store.FindRun(r.Context(), org, d.LastRun)
+			if err != nil {
+				h.fail(w, r, err)
+				return
+			}
+			if !last.Status.Done() {
+				runs = append(runs, d.LastRun)
+				continue
+			}
 		}
 		removal, err := h.remove(r.Context(), d, false)
 		if err != nil {

@@ -83,7 +83,7 @@ func (h handler) checkDue(ctx context.Context, ref workflow.TargetRef) error {
 	if v.unreachable != nil {
 		return nil // recorded on the cluster: UNKNOWN, with the cause and since when
 	}
-	return h.correct(ctx, v)
+	return errors.Join(v.faults, h.correct(ctx, v))
 }
 
 // handleTask looks at one target of a check run, workloads included.
@@ -104,9 +104,9 @@ func (h handler) handleTask(ctx context.Context, ref workflow.TargetRef) (struct
 	}
 	defer v.close()
 	t.Status, t.StartedAt, t.EndedAt = run.TargetSucceeded, began, h.now()
-	err = v.unreachable
-	if err == nil {
-		err = h.health(ctx, v, release.OwnedByDeployment(r.DeploymentID))
+	err = errors.Join(v.unreachable, v.faults)
+	if v.unreachable == nil {
+		err = errors.Join(err, h.health(ctx, v, release.OwnedByDeployment(r.DeploymentID)))
 	}
 	step := run.Step{ClusterID: t.ClusterID, ClusterName: t.ClusterName, State: "CheckCluster", Attempt: ref.Attempt, Status: "Succeeded", StartedAt: began, EndedAt: h.now()}
 	if err != nil {
@@ -129,6 +129,7 @@ type visit struct {
 	releases    []release.Release // with what was just observed
 	metas       []record.Meta
 	unreachable error
+	faults      error // of single releases; the others were looked at
 }
 
 func (v visit) close() {
@@ -147,18 +148,19 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 	if v.releases, err = h.store.ListReleasesOfCluster(ctx, ref.Org, ref.Cluster); err != nil {
 		return v, fmt.Errorf("listing the releases of cluster %s: %w", v.cluster.Name, err)
 	}
-	if v.client, err = h.clusters.Open(ctx, v.cluster); err != nil {
-		return v, err
+	began := h.now() // what was stored since must not be overwritten by what this look saw before
+	next := cluster.NextCheck(v.cluster.ID, began)
+	if v.client, err = h.clusters.Open(ctx, v.cluster); err == nil {
+		v.metas, err = record.List(ctx, v.client.Metadata(), "")
 	}
-	next := cluster.NextCheck(v.cluster.ID, h.now())
-	if v.metas, err = record.List(ctx, v.client.Metadata(), ""); err != nil {
+	if err != nil {
 		err = kube.Classify(err)
 		v.unreachable = fmt.Errorf("looking at cluster %s: %w", v.cluster.Name, err)
-		return v, h.store.MarkClusterUnreachable(ctx, ref.Org, ref.Cluster, err.Error(), h.now(), next)
+		return v, h.store.MarkClusterUnreachable(ctx, ref.Org, ref.Cluster, err.Error(), began, next)
 	}
 	var errs []error
 	for i, rel := range v.releases {
-		if rel.ActiveRun != "" && ref.Run == "" {
+		if rel.ActiveRun != "" {
 			held, err := h.held(ctx, rel)
 			if held || err != nil {
 				errs = append(errs, err)
@@ -166,7 +168,7 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 			}
 			v.releases[i].ActiveRun = ""
 		}
-		observed, err := h.observe(ctx, v, rel)
+		observed, err := h.observe(ctx, v, rel, began)
 		if err == nil {
 			_, err = h.store.SetObserved(ctx, rel.Key, observed, rel.Observed)
 			v.releases[i].Observed = &observed
@@ -175,8 +177,8 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 			errs = append(errs, fmt.Errorf("looking at release %s of cluster %s: %w", rel.Name, v.cluster.Name, err))
 		}
 	}
-	errs = append(errs, h.store.MarkClusterChecked(ctx, ref.Org, ref.Cluster, v.cluster.Version, v.cluster.Nodes, h.now(), next))
-	return v, errors.Join(errs...)
+	v.faults = errors.Join(errs...)
+	return v, h.store.MarkClusterChecked(ctx, ref.Org, ref.Cluster, v.cluster.Version, v.cluster.Nodes, began, next)
 }
 
 // held says whether the run that took the release is under way. One that died left its name there and holds nothing.
@@ -191,9 +193,9 @@ func (h handler) held(ctx context.Context, rel release.Release) (bool, error) {
 	return false, h.store.ClearActiveRun(ctx, rel.Key, rel.ActiveRun)
 }
 
-func (h handler) observe(ctx context.Context, v visit, rel release.Release) (release.Observed, error) {
+func (h handler) observe(ctx context.Context, v visit, rel release.Release, at time.Time) (release.Observed, error) {
 	history := record.History(v.metas, record.Key{Namespace: rel.Namespace, Name: rel.Name})
-	now := record.Observed(history, h.now())
+	now := record.Observed(history, at)
 	if was := rel.Observed; was != nil && now.SameRecord(*was) && was.ChartVersion != "" {
 		now.ChartName, now.ChartVersion, now.ValuesDigest, now.Differs = was.ChartName, was.ChartVersion, was.ValuesDigest, was.Differs
 		if release.InSync(rel.Desired, &now) {
@@ -289,24 +291,31 @@ func (h handler) correctOne(ctx context.Context, rel release.Release) error {
 	if d.Mode != deployment.Correct || d.Deleting || rel.Desired.Generation != d.Generation {
 		return nil
 	}
-	last, err := h.store.FindRun(ctx, rel.Org, d.LastRun)
-	if err != nil {
+	if may, err := h.mayRun(ctx, rel, d); err != nil || !may {
 		return err
-	}
-	if !last.MayRepeat(h.now()) {
-		return nil
-	}
-	t, err := h.store.FindTarget(ctx, rel.Org, d.LastRun, rel.ClusterID)
-	if err != nil && !problem.Is(err, "target-not-found") {
-		return err
-	}
-	if t.Code == "hook-timeout" {
-		return nil // its Job may still run, and a rerun would delete it: a person decides
 	}
 	sync := run.New(h.newID(), run.Sync, rel.Org, "reconcile", "reconcile", h.now()).About(d.ID, d.GroupID, d.ReleaseName, d.Generation)
 	sync.Only = []string{rel.ClusterID}
-	if _, sync, err = h.store.AdmitRun(ctx, d, sync, d.Version, false); err != nil {
+	_, sync, err = h.store.AdmitRun(ctx, d, sync, d.Version, false)
+	if problem.Is(err, "deployment-changed") || problem.Is(err, "deployment-deleting") {
+		return nil // somebody was first; the next look decides again
+	}
+	if err != nil {
 		return err
 	}
 	return h.machines.Start(ctx, sync.Type.Machine(), sync.ID, sync.Ref())
+}
+
+// mayRun says whether reconcile may start a run for the release: not while one of its deployment is under way, not soon after one failed on
+// this target, and not where a hook outlived its verb: its Job may still run, and a rerun would delete it.
+func (h handler) mayRun(ctx context.Context, rel release.Release, d deployment.Deployment) (bool, error) {
+	last, err := h.store.FindRun(ctx, rel.Org, d.LastRun)
+	if err != nil || !last.Status.Done() {
+		return false, err
+	}
+	t, err := h.store.FindTarget(ctx, rel.Org, rel.Desired.RunID, rel.ClusterID)
+	if problem.Is(err, "target-not-found") {
+		return true, nil
+	}
+	return t.MayRepeat(h.now()), err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -45,6 +46,9 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	}
 	note.ClusterName = entry.ClusterName
 	rel, err := h.store.FindRelease(ctx, entry.Key)
+	if problem.Is(err, "release-not-found") && entry.Absent {
+		return note, nil // forgotten already
+	}
 	if err != nil {
 		return note, fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
 	}
@@ -84,7 +88,7 @@ func (l look) do(ctx context.Context) error {
 	if l.entry.Absent {
 		return l.gone(ctx, history)
 	}
-	if len(history) == 0 || history[0].Labels[release.LabelInput] != l.entry.InputHash {
+	if seen := record.Seen(history); seen.Absent || seen.InputHash != l.entry.InputHash || seen.LabelRevision != seen.Revision {
 		return taskerr.Failed("release-changed", "the release's newest record is not the one this run made: somebody else has changed it")
 	}
 	stored, err := record.Get(ctx, l.client.Kubernetes().CoreV1(), history[0].Namespace, history[0].SecretName)
@@ -96,6 +100,9 @@ func (l look) do(ctx context.Context) error {
 		return fmt.Errorf("looking at the objects of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, err)
 	}
 	waits := state.Message()
+	if applied := history[0].ModifiedAt.Add(time.Duration(l.entry.Timeout) * time.Second); applied.After(l.deadline) {
+		l.deadline = applied // hooks may have taken long before the workloads could begin
+	}
 	switch now := time.Now(); {
 	case state.Ready:
 		return l.store.SetHealth(ctx, l.entry.Key, release.Healthy, "", now.UTC())
@@ -108,9 +115,10 @@ func (l look) do(ctx context.Context) error {
 	}
 }
 
-// gone: an uninstalled release has no record left.
+// gone: nothing that the owner made is left; a history that a person kept, or somebody else's release, may be.
 func (l look) gone(ctx context.Context, history []record.Meta) error {
-	if len(history) == 0 {
+	want := release.Want{Owner: l.release.Owner, Absent: true}
+	if release.Decide(record.Seen(history), want, time.Now()).Action == release.None {
 		_, err := l.store.SetObserved(ctx, l.entry.Key, release.Observed{Absent: true, At: time.Now().UTC()}, l.release.Observed)
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -62,6 +63,9 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	r, err := h.permitted(ctx, ref)
 	if err != nil {
 		return note, err
+	}
+	if _, err := h.store.FindRelease(ctx, entry.Key); problem.Is(err, "release-not-found") && entry.Absent {
+		return note, nil // forgotten already
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -167,10 +171,8 @@ func (v verb) do(ctx context.Context) error {
 	if err := v.observe(ctx, rel, after); err != nil {
 		return errors.Join(applyErr, err)
 	}
-	if applyErr != nil {
-		return applyErr
-	}
-	return v.prune(ctx, client, after)
+	v.prune(context.WithoutCancel(ctx), client, after)
+	return applyErr
 }
 
 // history returns the release's records, newest first.
@@ -235,7 +237,7 @@ func (v verb) observe(ctx context.Context, rel release.Release, history []record
 }
 
 // prune deletes old records. Helm's own pruning would delete the good revision after a few bad ones.
-func (v verb) prune(ctx context.Context, client *kube.Client, history []record.Meta) error {
+func (v verb) prune(ctx context.Context, client *kube.Client, history []record.Meta) {
 	healthy := 0 // the newest that was deployed before this one: check-release marks those that did not run as failed
 	for _, m := range history[min(1, len(history)):] {
 		if m.Status == "superseded" || m.Status == "deployed" {
@@ -246,5 +248,4 @@ func (v verb) prune(ctx context.Context, client *kube.Client, history []record.M
 	if err := record.Prune(ctx, client.Kubernetes().CoreV1(), history, keepRevisions, healthy); err != nil {
 		v.log.WarnContext(ctx, "pruning old records; the next run will", "release", v.entry.Key.Name, "error", err.Error())
 	}
-	return nil
 }

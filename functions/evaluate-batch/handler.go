@@ -15,7 +15,7 @@ type store interface {
 	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	ListReleasesOfOwner(ctx context.Context, org string, owner release.Owner) ([]release.Release, error)
-	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner) error
+	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner, runID string) error
 	ForgetDeployment(ctx context.Context, org, id string) error
 	FinishRun(ctx context.Context, org, id string, status run.Status, code, cause string, at time.Time) (run.Run, error)
 }
@@ -62,7 +62,7 @@ func (h handler) handle(ctx context.Context, in workflow.Progress) (workflow.Ver
 
 func (h handler) conclude(ctx context.Context, r run.Run, targets []run.Target, verdict *workflow.Verdict) error {
 	status := run.Conclude(targets)
-	if r.Type == run.Remove && (status == run.Succeeded || r.Force) {
+	if r.Type == run.Remove && (status == run.Succeeded || r.Force && (status == run.Partial || status == run.Failed)) {
 		if err := h.forget(ctx, r); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (h handler) forget(ctx context.Context, r run.Run) error {
 		return err
 	}
 	for _, rel := range left {
-		if err := h.store.DeleteRelease(ctx, rel.Key, owner); err != nil {
+		if err := h.store.DeleteRelease(ctx, rel.Key, owner, ""); err != nil {
 			return err
 		}
 	}

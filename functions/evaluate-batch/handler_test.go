@@ -39,7 +39,7 @@ func (m *memory) ListReleasesOfOwner(context.Context, string, release.Owner) ([]
 	return slices.Clone(m.releases), nil
 }
 
-func (m *memory) DeleteRelease(_ context.Context, key release.Key, _ release.Owner) error {
+func (m *memory) DeleteRelease(_ context.Context, key release.Key, _ release.Owner, _ string) error {
 	m.releases = slices.DeleteFunc(m.releases, func(r release.Release) bool { return r.Key == key })
 	return nil
 }

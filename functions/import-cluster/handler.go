@@ -126,6 +126,9 @@ func (h handler) keep(ctx context.Context, c cluster.Cluster, cred kube.Credenti
 		return fmt.Errorf("keeping the credential of cluster %s: %w", c.Name, err)
 	}
 	if err := h.store.CreateCluster(ctx, c); err != nil {
+		if _, refused := problem.From(err); !refused {
+			return err // it may have been written all the same
+		}
 		if deleteErr := h.secrets.Delete(context.WithoutCancel(ctx), c.Access.CredentialRef); deleteErr != nil {
 			h.log.ErrorContext(ctx, "deleting the credential of a cluster that was not accepted", "cluster", c.ID, "error", deleteErr.Error())
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -34,6 +35,7 @@ type store interface {
 	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	ClaimRelease(ctx context.Context, key release.Key, owner release.Owner) error
+	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner, runID string) error
 	PutPlan(ctx context.Context, org, planHash string, entries []release.PlanEntry) error
 	SetPlanHash(ctx context.Context, org, run, planHash string) error
 }
@@ -144,6 +146,9 @@ func (p plan) target(ctx context.Context, t run.Target) (*release.PlanEntry, err
 			return nil, fmt.Errorf("planning target %s: %w", t.ClusterName, err)
 		}
 		t.Status, t.Code, t.Cause, t.EndedAt = run.TargetFailed, code, taskerr.CauseOf(err), time.Now().UTC()
+		if code == "superseded" {
+			t.Status = run.TargetSuperseded
+		}
 		return nil, p.store.UpdateTarget(ctx, p.run.Org, p.run.ID, t)
 	}
 	t.Action = string(entry.Action)
@@ -156,7 +161,7 @@ func (p plan) entry(ctx context.Context, t run.Target) (release.PlanEntry, error
 		return release.AbsentEntry(key, t.ClusterName, p.run.Generation), nil
 	}
 	owner := release.OwnedByDeployment(p.deployment.ID)
-	if err := p.store.ClaimRelease(ctx, key, owner); err != nil {
+	if err := p.claim(ctx, key, owner); err != nil {
 		return release.PlanEntry{}, err
 	}
 	values := p.values.For(t.ClusterName)
@@ -180,6 +185,21 @@ func (p plan) entry(ctx context.Context, t run.Target) (release.PlanEntry, error
 	decision := release.Decide(sees.newest, release.Want{Owner: owner, InputHash: entry.InputHash}, time.Now())
 	entry.Action, entry.SeenRevision = decision.Action, sees.newest.Revision
 	return entry, nil
+}
+
+// claim claims the release's name. The deployment may have begun to be removed meanwhile: a claim that the removal did not see is undone.
+func (p plan) claim(ctx context.Context, key release.Key, owner release.Owner) error {
+	if err := p.store.ClaimRelease(ctx, key, owner); err != nil {
+		return err
+	}
+	d, err := p.store.FindDeployment(ctx, key.Org, p.deployment.ID)
+	if problem.Is(err, "deployment-not-found") || err == nil && d.Deleting {
+		if err := p.store.DeleteRelease(ctx, key, owner, p.run.ID); err != nil {
+			return fmt.Errorf("undoing the claim of release %s: %w", key.Name, err)
+		}
+		return taskerr.Failed("superseded", "the deployment is being removed")
+	}
+	return err
 }
 
 // sight is what a cluster showed for a plan; the zero value, where it did not answer.

@@ -9,6 +9,7 @@ import (
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/task"
@@ -23,6 +24,7 @@ type store interface {
 	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
+	ClaimRelease(ctx context.Context, key release.Key, owner release.Owner) error
 	SetActiveRun(ctx context.Context, key release.Key, run string) error
 }
 
@@ -44,7 +46,8 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
 	}
 	note.ClusterName = t.ClusterName
-	if err := h.stopped(ctx, ref); err != nil {
+	d, err := h.permitted(ctx, ref)
+	if err != nil {
 		return note, err
 	}
 	entry, err := h.store.FindPlanEntry(ctx, ref.Org, ref.Plan, ref.Cluster)
@@ -57,31 +60,44 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 			return note, fmt.Errorf("marking target %s as preparing: %w", t.ClusterName, err)
 		}
 	}
-	if err := h.store.SetActiveRun(ctx, entry.Key, ref.Run); err != nil {
+	if !entry.Absent { // a run that removed the release may have freed its name since it was planned
+		if err := h.store.ClaimRelease(ctx, entry.Key, release.OwnedByDeployment(d.ID)); err != nil {
+			return note, fmt.Errorf("claiming release %s on cluster %s: %w", entry.Key.Name, t.ClusterName, err)
+		}
+	}
+	err = h.store.SetActiveRun(ctx, entry.Key, ref.Run)
+	if problem.Is(err, "release-not-found") && entry.Absent {
+		return note, nil // forgotten already
+	}
+	if err != nil {
 		return note, fmt.Errorf("keeping reconcile away from release %s: %w", entry.Key.Name, err)
 	}
 	if entry.Absent {
 		return note, nil
 	}
-	return note, h.prepare(ctx, entry)
+	return note, h.prepare(ctx, d, entry)
 }
 
-func (h handler) stopped(ctx context.Context, ref workflow.TargetRef) error {
+// permitted finds the run's deployment, and refuses a run that was canceled or superseded.
+func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (deployment.Deployment, error) {
 	r, err := h.store.FindRun(ctx, ref.Org, ref.Run)
 	if err != nil {
-		return fmt.Errorf("finding run %s: %w", ref.Run, err)
+		return deployment.Deployment{}, fmt.Errorf("finding run %s: %w", ref.Run, err)
 	}
 	d, err := h.store.FindDeployment(ctx, ref.Org, r.DeploymentID)
 	if err != nil {
-		return fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
+		return d, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
 	}
-	return task.Stopped(r, d)
+	return d, task.Stopped(r, d)
 }
 
-func (h handler) prepare(ctx context.Context, entry release.PlanEntry) error {
+func (h handler) prepare(ctx context.Context, d deployment.Deployment, entry release.PlanEntry) error {
 	c, err := h.store.FindCluster(ctx, entry.Key.Org, entry.ClusterID)
 	if err != nil {
 		return fmt.Errorf("finding cluster %s: %w", entry.ClusterName, err)
+	}
+	if c.GroupID != d.GroupID {
+		return taskerr.Failed("not-a-member", "cluster %s has left the group since the run was planned", c.Name)
 	}
 	client, err := h.clusters.Open(ctx, c)
 	if err != nil {

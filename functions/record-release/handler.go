@@ -20,7 +20,7 @@ type store interface {
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
 	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
 	ClearActiveRun(ctx context.Context, key release.Key, run string) error
-	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner) error
+	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner, runID string) error
 }
 
 type handler struct{ store store }
@@ -76,8 +76,8 @@ func (h handler) settle(ctx context.Context, in workflow.Outcome, t *run.Target)
 		return fmt.Errorf("finding the plan entry of target %s: %w", t.ClusterName, err)
 	}
 	rel, err := h.store.FindRelease(ctx, entry.Key)
-	if problem.Is(err, "release-not-found") && entry.Absent {
-		return nil // an attempt before this one has forgotten it
+	if problem.Is(err, "release-not-found") {
+		return nil // an attempt before this one, or another run, has forgotten it
 	}
 	if err != nil {
 		return fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
@@ -89,7 +89,7 @@ func (h handler) settle(ctx context.Context, in workflow.Outcome, t *run.Target)
 		t.LeftBehind = leftBehind(rel, entry, in.Run)
 	}
 	if t.Status == run.TargetSucceeded && entry.Absent {
-		return h.store.DeleteRelease(ctx, entry.Key, rel.Owner)
+		return h.store.DeleteRelease(ctx, entry.Key, rel.Owner, in.Run)
 	}
 	return h.store.ClearActiveRun(ctx, entry.Key, in.Run)
 }
@@ -102,6 +102,9 @@ func leftBehind(rel release.Release, entry release.PlanEntry, runID string) bool
 	}
 	if entry.Absent {
 		return rel.Observed == nil || !rel.Observed.Absent
+	}
+	if o := rel.Observed; o != nil && !o.Absent && o.OwnerLabel != release.OwnerLabel(rel.Owner) {
+		return false // somebody else's, and untouched
 	}
 	return rel.Observed == nil || !rel.Observed.Absent && (rel.Observed.Status != "deployed" || rel.Health == release.Unhealthy)
 }

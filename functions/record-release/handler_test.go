@@ -56,7 +56,7 @@ func (m *memory) ClearActiveRun(_ context.Context, _ release.Key, runID string) 
 	return nil
 }
 
-func (m *memory) DeleteRelease(context.Context, release.Key, release.Owner) error {
+func (m *memory) DeleteRelease(context.Context, release.Key, release.Owner, string) error {
 	m.release = nil
 	return nil
 }
@@ -70,8 +70,8 @@ func caught(name, code string) *taskerr.Caught {
 }
 
 func TestOutcome(t *testing.T) {
-	deployed := &release.Observed{Revision: 4, Status: "deployed"}
-	broken := &release.Observed{Revision: 4, Status: "failed"}
+	deployed := &release.Observed{Revision: 4, Status: "deployed", OwnerLabel: release.OwnerLabel(release.Owner{})}
+	broken := &release.Observed{Revision: 4, Status: "failed", OwnerLabel: release.OwnerLabel(release.Owner{})}
 	gone := &release.Observed{Absent: true}
 	mine, others := &release.Desired{RunID: "r"}, &release.Desired{RunID: "before"}
 	cases := map[string]struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/group"
+	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
@@ -40,6 +41,9 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.Prog
 	targets := make([]run.Target, 0, len(ids))
 	for _, id := range ids {
 		c, err := h.store.FindCluster(ctx, r.Org, id)
+		if problem.Is(err, "cluster-not-found") {
+			c.Name, err = id, nil // its own outcome says so; the others go on
+		}
 		if err != nil {
 			return progress, fmt.Errorf("finding cluster %s: %w", id, err)
 		}

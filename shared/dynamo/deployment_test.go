@@ -124,7 +124,7 @@ func TestForgetDeployment(t *testing.T) {
 	must(t, s.ClaimRelease(t.Context(), k, owner))
 
 	wantProblem(t, s.ForgetDeployment(t.Context(), orgA, d.ID), "deployment-has-releases", 409)
-	must(t, s.DeleteRelease(t.Context(), k, owner))
+	must(t, s.DeleteRelease(t.Context(), k, owner, ""))
 	wantProblem(t, s.ForgetDeployment(t.Context(), orgA, d.ID), "deployment-not-deleting", 409)
 	_, _, err = s.AdmitRun(t.Context(), d, newRun("remove", run.Remove), d.Version, true)
 	must(t, err)

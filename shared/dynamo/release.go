@@ -275,14 +275,18 @@ func (s *Store) ClearActiveRun(ctx context.Context, k release.Key, runID string)
 	return err
 }
 
-// DeleteRelease forgets the owner's release and frees its name. The fence stays, and a lease that somebody holds. Gone already is a
-// success; another owner's release is left alone.
-func (s *Store) DeleteRelease(ctx context.Context, k release.Key, owner release.Owner) error {
+// DeleteRelease forgets the owner's release and frees its name, unless another run than runID has moved its desired state since; an empty
+// runID means whichever did. The fence stays, and a lease that somebody holds. Gone already is a success; another owner's is left alone.
+func (s *Store) DeleteRelease(ctx context.Context, k release.Key, owner release.Owner, runID string) error {
 	var u expression.UpdateBuilder
 	for _, name := range strings.Fields("OwnerKind OwnerID GSI1PK GSI1SK Desired Observed Health HealthMessage HealthAt ActiveRun") {
 		u = u.Remove(expression.Name(name))
 	}
-	err := s.update(ctx, keyOf(k), u, ownedBy(owner), nil)
+	mayForget := ownedBy(owner)
+	if runID != "" {
+		mayForget = mayForget.And(expression.AttributeNotExists(expression.Name("Desired")).Or(equal("Desired.RunID", runID)))
+	}
+	err := s.update(ctx, keyOf(k), u, mayForget, nil)
 	if conditionFailed(err) {
 		return nil
 	}

@@ -166,12 +166,12 @@ func TestDeletedReleaseKeepsItsFence(t *testing.T) {
 	must(t, err)
 	must(t, s.SetDesired(t.Context(), keyA, mine, release.Desired{Seq: 9}))
 
-	must(t, s.DeleteRelease(t.Context(), keyA, other)) // not its own
-	must(t, s.DeleteRelease(t.Context(), keyB, mine))  // not its org
+	must(t, s.DeleteRelease(t.Context(), keyA, other, "")) // not its own
+	must(t, s.DeleteRelease(t.Context(), keyB, mine, ""))  // not its org
 	_, err = s.FindRelease(t.Context(), keyA)
 	must(t, err)
-	must(t, s.DeleteRelease(t.Context(), keyA, mine))
-	must(t, s.DeleteRelease(t.Context(), keyA, mine))
+	must(t, s.DeleteRelease(t.Context(), keyA, mine, ""))
+	must(t, s.DeleteRelease(t.Context(), keyA, mine, ""))
 	_, err = s.FindRelease(t.Context(), keyA)
 	wantProblem(t, err, "release-not-found", 404)
 	for _, list := range []func() ([]release.Release, error){

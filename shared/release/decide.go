@@ -58,12 +58,14 @@ func Decide(seen Seen, want Want, now time.Time) Decision {
 	}
 	pending := strings.HasPrefix(seen.Status, "pending-") || seen.Status == "uninstalling"
 	ours := seen.OwnerLabel == OwnerLabel(want.Owner)
-	theirs := ours && handWritten(seen) || !ours && !want.Absent // the operation, where one is under way
-	if pending && theirs && now.Sub(seen.ModifiedAt) < ForeignPendingGrace {
+	if want.Absent && !ours {
+		return Decision{Action: None} // nothing of this owner's is there; what is stays untouched
+	}
+	if pending && (!ours || handWritten(seen)) && now.Sub(seen.ModifiedAt) < ForeignPendingGrace {
 		return refuse("release-foreign-pending", "somebody else's Helm operation on this release began less than 15 minutes ago: %s", seen)
 	}
 	if !ours {
-		return foreign(seen, want)
+		return refuse("release-foreign", "a release of that name exists on the cluster and was not made by this deployment: %s", seen)
 	}
 	switch {
 	case want.Absent:
@@ -75,14 +77,6 @@ func Decide(seen Seen, want Want, now time.Time) Decision {
 	default:
 		return Decision{Action: Upgrade}
 	}
-}
-
-// foreign: a release that this owner did not make is never touched.
-func foreign(seen Seen, want Want) Decision {
-	if want.Absent {
-		return refuse("release-foreign", "the release on the cluster was not made by this deployment and stays: %s", seen)
-	}
-	return refuse("release-foreign", "a release of that name exists on the cluster and was not made by this deployment: %s", seen)
 }
 
 func refuse(code, format string, seen Seen) Decision {

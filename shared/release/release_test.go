@@ -61,7 +61,7 @@ func TestDecide(t *testing.T) {
 		"pending by hand for long, to remove": {seen("pending-upgrade", byHand, old), gone, release.Uninstall, ""},
 		"foreign":                             {seen("deployed", foreign), want, release.Refuse, "release-foreign"},
 		"another deployment's":                {seen("deployed", others), want, release.Refuse, "release-foreign"},
-		"foreign is never removed":            {seen("deployed", foreign), gone, release.Refuse, "release-foreign"},
+		"foreign is never removed":            {seen("deployed", foreign), gone, release.None, ""},
 		"foreign pending":                     {seen("pending-install", foreign), want, release.Refuse, "release-foreign-pending"},
 		"foreign pending for long":            {seen("pending-install", foreign, old), want, release.Refuse, "release-foreign"},
 		"foreign failed":                      {seen("failed", foreign), want, release.Refuse, "release-foreign"},
@@ -96,7 +96,7 @@ func TestDecideProperties(t *testing.T) {
 			return !gone(s) || d.Action == release.None || d.Action == release.Install
 		},
 		"another's release is never touched": func(s release.Seen, _ release.Want, d release.Decision) bool {
-			return gone(s) || s.OwnerLabel == label || d.Action == release.Refuse
+			return gone(s) || s.OwnerLabel == label || d.Action == release.Refuse || d.Action == release.None
 		},
 		"nothing is uninstalled that is wanted": func(_ release.Seen, w release.Want, d release.Decision) bool {
 			return w.Absent || d.Action != release.Uninstall
@@ -104,12 +104,12 @@ func TestDecideProperties(t *testing.T) {
 		"nothing is installed that is not wanted": func(_ release.Seen, w release.Want, d release.Decision) bool {
 			return !w.Absent || (d.Action != release.Install && d.Action != release.Upgrade && d.Action != release.Recover)
 		},
-		"a person's operation is left its time": func(s release.Seen, _ release.Want, d release.Decision) bool {
+		"a person's operation is left its time": func(s release.Seen, w release.Want, d release.Decision) bool {
 			fresh := pending(s) && s.LabelRevision != s.Revision && now.Sub(s.ModifiedAt) < release.ForeignPendingGrace
-			return gone(s) || !fresh || d.Action == release.Refuse
+			return gone(s) || !fresh || d.Action == release.Refuse || w.Absent && s.OwnerLabel != label && d.Action == release.None
 		},
 		"nothing is done only if it is in sync": func(s release.Seen, w release.Want, d release.Decision) bool {
-			return d.Action != release.None || (gone(s) && w.Absent) ||
+			return d.Action != release.None || (w.Absent && (gone(s) || s.OwnerLabel != label)) ||
 				(s.Status == "deployed" && s.InputHash == w.InputHash && s.LabelRevision == s.Revision && !w.Absent)
 		},
 		"a refusal says why": func(_ release.Seen, _ release.Want, d release.Decision) bool {

@@ -30,7 +30,13 @@ const (
 )
 
 // Done says whether the status is a last one.
-func (s Status) Done() bool { return s != Pending && s != Running }
+func (s Status) Done() bool {
+	switch s {
+	case Succeeded, Partial, Failed, Canceled, Superseded:
+		return true
+	}
+	return false
+}
 
 // Run is the record of one execution. Its id is the execution's name.
 type Run struct {
@@ -130,12 +136,16 @@ type Step struct {
 	EndedAt     time.Time
 }
 
-// CorrectAgain is how long reconcile waits after a run that failed before it starts another.
+// CorrectAgain is how long reconcile waits after a run that failed on a target before it starts another.
 const CorrectAgain = 30 * time.Minute
 
-// MayRepeat says whether reconcile may start a run after this one: not while it is under way, and not at once after it failed.
-func (r Run) MayRepeat(now time.Time) bool {
-	return r.Status.Done() && (r.Status == Succeeded || now.Sub(r.EndedAt) >= CorrectAgain)
+// MayRepeat says whether reconcile may try the target again: not at once after it failed, and never by itself after a hook outlived its
+// verb, because the hook's Job may still run.
+func (t Target) MayRepeat(now time.Time) bool {
+	if t.Code == "hook-timeout" {
+		return false
+	}
+	return t.Status != TargetFailed || now.Sub(t.EndedAt) >= CorrectAgain
 }
 
 // Conclude says how a run ended, from what its targets came to.
@@ -174,6 +184,8 @@ func (r Run) StoppedBy(generation int, deleting bool) (TargetStatus, bool) {
 	switch {
 	case r.CancelRequested:
 		return TargetCanceled, true
+	case r.Status.Done(): // its record was ended over it: the machine is taken for dead
+		return TargetSuperseded, true
 	case r.Type == Check:
 		return "", false
 	case deleting && r.Type != Remove, generation > r.Generation && r.Type != Leave && r.Type != Remove:

@@ -86,6 +86,7 @@ func TestStoppedBy(t *testing.T) {
 		"canceled look":                  {run.Run{Type: run.Check, CancelRequested: true}, 2, false, run.TargetCanceled},
 		"a newer generation":             {run.Run{Type: run.Deploy, Generation: 1}, 2, false, run.TargetSuperseded},
 		"sync of an older generation":    {run.Run{Type: run.Sync, Generation: 1}, 2, false, run.TargetSuperseded},
+		"ended over its machine":         {run.Run{Type: run.Deploy, Generation: 2, Status: run.Failed}, 2, false, run.TargetSuperseded},
 		"a removal":                      {run.Run{Type: run.Deploy, Generation: 2}, 2, true, run.TargetSuperseded},
 		"the removal itself":             {run.Run{Type: run.Remove, Generation: 1}, 2, true, ""},
 		"leaving, a newer generation":    {run.Run{Type: run.Leave, Generation: 1}, 2, false, ""},
@@ -104,24 +105,20 @@ func TestStoppedBy(t *testing.T) {
 }
 
 func TestMayRepeat(t *testing.T) {
-	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	now := time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
 	cases := map[string]struct {
-		status run.Status
-		ended  time.Duration
+		target run.Target
 		want   bool
 	}{
-		"under way":                 {run.Running, 0, false},
-		"not started":               {run.Pending, 0, false},
-		"succeeded just now":        {run.Succeeded, time.Second, true},
-		"failed just now":           {run.Failed, time.Second, false},
-		"partly failed just now":    {run.Partial, time.Second, false},
-		"failed a good while ago":   {run.Failed, run.CorrectAgain, true},
-		"canceled a good while ago": {run.Canceled, run.CorrectAgain, true},
+		"it went well":                 {run.Target{Status: run.TargetSucceeded, EndedAt: now}, true},
+		"it failed just now":           {run.Target{Status: run.TargetFailed, Code: "not-ready", EndedAt: now.Add(-time.Minute)}, false},
+		"it failed a while ago":        {run.Target{Status: run.TargetFailed, Code: "not-ready", EndedAt: now.Add(-run.CorrectAgain)}, true},
+		"a hook may still run":         {run.Target{Status: run.TargetFailed, Code: "hook-timeout", EndedAt: now.Add(-24 * time.Hour)}, false},
+		"a newer generation took over": {run.Target{Status: run.TargetSuperseded, EndedAt: now}, true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := run.Run{Status: c.status, EndedAt: now.Add(-c.ended)}
-			if got := r.MayRepeat(now); got != c.want {
+			if got := c.target.MayRepeat(now); got != c.want {
 				t.Errorf("got %t, want %t", got, c.want)
 			}
 		})
