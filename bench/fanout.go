@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ func (b *bench) fanOut(ctx context.Context) error {
 			continue
 		}
 		b.add(fmt.Sprintf("P1-%d", n), "×", float64(l.makespan)/float64(alone.makespan),
-			"makespan of %d targets ÷ that of the slowest alone (%.1f s ÷ %.1f s; one at %s round trip, the others at %s; slowest target in the run %.1f s; %s); anchor: as many helm processes at once (%.1f s ÷ %.1f s, %.0f%% busy)",
+			"on the local AWS, one Python process: makespan of %d targets ÷ that of the slowest alone (%.1f s ÷ %.1f s; one at %s round trip, the others at %s; slowest target in the run %.1f s; %s); anchor: as many helm processes at once (%.1f s ÷ %.1f s, %.0f%% busy)",
 			n, l.makespan.Seconds(), alone.makespan.Seconds(), slowRoundTrip, roundTrip, l.slowest.Seconds(), l.load(n),
 			l.helm.Seconds(), alone.helm.Seconds(), 100*l.helmBusy).
 			against(float64(l.helm) / float64(alone.helm)).atMost(1.10)
@@ -145,15 +146,22 @@ func (c *crowd) lap(ctx context.Context, n int, first, others time.Duration) (la
 	return l, nil
 }
 
-// time deploys to the members over those distances.
+// time deploys to the members over those distances. A run in which the local AWS lost a function (somebody deploys the stack anew, say) and
+// tried again measures the waiting for a dead one's lease: it is said and done again, twice at most.
 func (c *crowd) time(ctx context.Context, first, others time.Duration) (lap, error) {
 	c.setDelays(first, others)
-	before := readCPU()
-	run, err := c.deploy(ctx)
-	if err != nil {
-		return lap{}, err
+	for try := 0; ; try++ {
+		before := readCPU()
+		run, err := c.deploy(ctx)
+		if err != nil {
+			return lap{}, err
+		}
+		again := slices.ContainsFunc(run.Steps, func(s openapi.Step) bool { return s.Attempt > 1 })
+		if !again || try == 2 {
+			return lap{makespan: run.EndedAt.Sub(run.CreatedAt), slowest: slowestOf(run), busy: readCPU().since(before)}, nil
+		}
+		c.note("run %s had to try a step again: it is not counted", run.ID)
 	}
-	return lap{makespan: run.EndedAt.Sub(run.CreatedAt), slowest: slowestOf(run), busy: readCPU().since(before)}, nil
 }
 
 // load says in words what the deployment cost this machine, all local AWS, functions and clusters together.

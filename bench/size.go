@@ -51,7 +51,7 @@ func (b *bench) sizes(ctx context.Context) error {
 
 // linked says of each function which heavy library it links.
 func (b *bench) linked(ctx context.Context) (map[string]string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-tags", "lambda.norpc", "-f", `{{.Dir}} {{join .Deps " "}}`, "./functions/...")
+	cmd := exec.CommandContext(ctx, "go", "list", "-tags", "lambda.norpc", "-f", `{{if eq .Name "main"}}{{.Dir}} {{join .Deps " "}}{{end}}`, "./functions/...")
 	cmd.Dir = b.root
 	listed, err := cmd.Output()
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	awssfn "github.com/aws/aws-sdk-go-v2/service/sfn"
 
@@ -176,4 +178,34 @@ func TestSweeperEndsARunWhoseMachineDied(t *testing.T) {
 	if got := do(t, http.MethodGet, a.path(), nil); got.status != http.StatusOK {
 		t.Errorf("the deployment answers %d", got.status)
 	}
+}
+
+// A run whose state fails with what no retry helps against is ended by its machine, with the cause: here a generation that is lost.
+func TestRunThatCannotBePlanned(t *testing.T) {
+	t.Parallel()
+	member := newInMemory(t)
+	a := newApp(t, newGroup(t, member.id), "lost")
+	a.deploy(openapi.RunStatusSucceeded, intent{"name": pushDemo(t)})
+	api, table := dynamodb.NewFromConfig(swell.aws), functionOf(t, "StartDueWork").environment["TABLE_NAME"]
+	found, err := api.Query(t.Context(), &dynamodb.QueryInput{TableName: &table, KeyConditionExpression: aws.String("PK = :pk"),
+		ExpressionAttributeValues: map[string]ddbtypes.AttributeValue{":pk": &ddbtypes.AttributeValueMemberS{Value: "ORG#default#DEPLOYMENT#" + a.get().ID}}})
+	if err != nil || len(found.Items) != 1 {
+		t.Fatalf("finding the generation: %v, %d items", err, len(found.Items))
+	}
+	item := found.Items[0]
+	if _, err := api.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &table, Key: map[string]ddbtypes.AttributeValue{"PK": item["PK"], "SK": item["SK"]}}); err != nil {
+		t.Fatal(err)
+	}
+	r := a.sync(openapi.RunStatusFailed)
+	if r.Code != "generation-not-found" || r.Cause == "" {
+		t.Errorf("the run ended %s", describe(r))
+	}
+	wantOutcome(t, r, member.name, openapi.RunTargetStatusFailed, "generation-not-found", "", false)
+	if member.Len("deployments") != 1 {
+		t.Error("the release is gone")
+	}
+	if _, err := api.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
+		t.Fatal(err)
+	}
+	a.sync(openapi.RunStatusSucceeded)
 }

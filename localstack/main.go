@@ -164,12 +164,12 @@ func (s *stack) stage(ctx context.Context, name string, step func(context.Contex
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.notes, "%6.1fs  %s: %s\n", time.Since(start).Seconds(), name, done)
+	_, _ = fmt.Fprintf(s.notes, "%6.1fs  %s: %s\n", time.Since(start).Seconds(), name, done)
 	return nil
 }
 
 func (s *stack) note(format string, args ...any) {
-	fmt.Fprintf(s.notes, "         "+format+"\n", args...)
+	_, _ = fmt.Fprintf(s.notes, "         "+format+"\n", args...)
 }
 
 // local is a path in the folder that holds everything this command makes.

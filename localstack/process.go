@@ -137,7 +137,7 @@ func (s *stack) down(ctx context.Context) error {
 		if err := os.Remove(s.local("run", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		fmt.Fprintf(s.notes, "%6.1fs  %s: %s\n", time.Since(begin).Seconds(), name, done)
+		_, _ = fmt.Fprintf(s.notes, "%6.1fs  %s: %s\n", time.Since(begin).Seconds(), name, done)
 	}
 	return nil
 }

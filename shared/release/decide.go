@@ -56,7 +56,7 @@ func Decide(seen Seen, want Want, now time.Time) Decision {
 		}
 		return Decision{Action: Install}
 	}
-	pending := strings.HasPrefix(seen.Status, "pending-") || seen.Status == "uninstalling"
+	pending := seen.pending()
 	ours := seen.OwnerLabel == OwnerLabel(want.Owner)
 	if want.Absent && !ours {
 		return Decision{Action: None} // nothing of this owner's is there; what is stays untouched
@@ -81,6 +81,10 @@ func Decide(seen Seen, want Want, now time.Time) Decision {
 
 func refuse(code, format string, seen Seen) Decision {
 	return Decision{Action: Refuse, Code: code, Reason: fmt.Sprintf(format, fmt.Sprintf("revision %d, %s", seen.Revision, seen.Status))}
+}
+
+func (s Seen) pending() bool {
+	return strings.HasPrefix(s.Status, "pending-") || s.Status == "uninstalling"
 }
 
 // handWritten: the labels were inherited by a revision that Swell did not write.
