@@ -43,10 +43,10 @@ func main() {
 	}
 	switch {
 	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "localstack: interrupted; the next run goes on from here")
+		_, _ = fmt.Fprintln(os.Stderr, "localstack: interrupted; the next run goes on from here")
 		os.Exit(130)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "localstack:", err)
+		_, _ = fmt.Fprintln(os.Stderr, "localstack:", err)
 		os.Exit(1)
 	}
 }

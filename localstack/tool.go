@@ -119,7 +119,7 @@ func writeFile(file, text string) error {
 func hashOf(texts []string, root string, paths ...string) (string, error) {
 	h := sha256.New()
 	for _, t := range texts {
-		fmt.Fprintf(h, "%d %s\n", len(t), t)
+		_, _ = fmt.Fprintf(h, "%d %s\n", len(t), t)
 	}
 	for _, p := range paths {
 		err := filepath.WalkDir(filepath.Join(root, p), func(file string, entry fs.DirEntry, err error) error {
@@ -152,7 +152,7 @@ func hashFile(h io.Writer, root, file string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(h, "%d %s %d\n", len(name), filepath.ToSlash(name), info.Size())
+	_, _ = fmt.Fprintf(h, "%d %s %d\n", len(name), filepath.ToSlash(name), info.Size())
 	_, err = io.Copy(h, f)
 	return err
 }
