@@ -13,7 +13,6 @@ import (
 	"github.com/swell-sh/swell/shared/boot"
 	"github.com/swell-sh/swell/shared/bucket"
 	"github.com/swell-sh/swell/shared/chart"
-	"github.com/swell-sh/swell/shared/child"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/netguard"
@@ -32,8 +31,7 @@ type settings struct {
 }
 
 func main() {
-	helm.RegisterChildren()
-	child.Main() // does not return in a child
+	helm.ServeChildren()
 	log.Fatal(boot.Start(wire))
 }
 
@@ -43,6 +41,5 @@ func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 		store: store, objects: bucket.Open(cfg, s.Bucket), charts: chart.NewFetcher(s.Networks.HTTPClient(20 * time.Second)),
 		machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
 	}
-	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.APIKey, Now: time.Now, Log: log}
-	return apigw.Handle(openapi.Authenticate(admitdeployment.New(h), verifier.Verify))
+	return apigw.Handle(openapi.Authenticate(admitdeployment.New(h), apikey.Open(store, keep, s.APIKey, log).Verify))
 }

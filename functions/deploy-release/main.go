@@ -9,7 +9,6 @@ import (
 
 	"github.com/swell-sh/swell/shared/boot"
 	"github.com/swell-sh/swell/shared/bucket"
-	"github.com/swell-sh/swell/shared/child"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/kube"
@@ -25,8 +24,7 @@ type settings struct {
 }
 
 func main() {
-	helm.RegisterChildren()
-	child.Main() // does not return in a child
+	helm.ServeChildren()
 	log.Fatal(boot.Start(wire))
 }
 

@@ -31,6 +31,5 @@ func main() {
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
 	h := handler{store: store, secrets: keep, policy: s.Networks, log: log, now: time.Now}
-	verifier := &apikey.Verifier{Keys: store, Secrets: keep, InstallKey: s.APIKey, Now: time.Now, Log: log}
-	return apigw.Handle(openapi.Authenticate(importcluster.New(h), verifier.Verify))
+	return apigw.Handle(openapi.Authenticate(importcluster.New(h), apikey.Open(store, keep, s.APIKey, log).Verify))
 }

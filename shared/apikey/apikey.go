@@ -42,6 +42,11 @@ type verified struct {
 	until     time.Time
 }
 
+// Open makes a Verifier of a function's own adapters.
+func Open(store *dynamo.Store, keep *secrets.Store, installKey string, log *slog.Logger) *Verifier {
+	return &Verifier{Keys: store, Secrets: keep, InstallKey: installKey, Now: time.Now, Log: log}
+}
+
 // Verify returns whose key token is.
 func (v *Verifier) Verify(ctx context.Context, token string) (openapi.Principal, error) {
 	sum := sha256.Sum256([]byte(token))

@@ -21,6 +21,12 @@ const (
 	verbChild   = "run-helm-verb"
 )
 
+// ServeChildren does in a child the work that Render and Apply put there, and does not return then. A main that calls them does this first.
+func ServeChildren() {
+	RegisterChildren()
+	child.Main()
+}
+
 // RegisterChildren names the work that Render and Apply do in a child. Every main that calls them does this before child.Main.
 func RegisterChildren() {
 	child.Handle(renderChild, renderInChild)
