@@ -125,6 +125,29 @@ func tableOf(t *testing.T) *dynamo.Store {
 	return dynamo.Open(swell.aws, functionOf(t, "StartDueWork").environment["TABLE_NAME"])
 }
 
+// A cluster that is due is sent to its check by the tick, through the queue.
+func TestTickChecksADueCluster(t *testing.T) {
+	t.Parallel()
+	member, store := newInMemory(t), tableOf(t)
+	c, err := store.FindCluster(t.Context(), "default", member.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now().UTC()
+	if err := store.MarkClusterChecked(t.Context(), c.Org, c.ID, c.Version, c.Nodes, began, began.Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	invoke(t, "StartDueWork", values{})
+	for end := time.Now().Add(time.Minute); !c.CheckedAt.After(began); time.Sleep(time.Second) {
+		if time.Now().After(end) {
+			t.Fatalf("the cluster was last looked at %s, and was due at %s", c.CheckedAt, began)
+		}
+		if c, err = store.FindCluster(t.Context(), c.Org, c.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A run that was written and never started is started by the sweeper, under its own name.
 func TestSweeperStartsARunThatNeverStarted(t *testing.T) {
 	t.Parallel()
