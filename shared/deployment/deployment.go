@@ -139,14 +139,6 @@ func ValidateTimeout(seconds int) error {
 	return nil
 }
 
-// ValidateMode refuses a mode that is none.
-func ValidateMode(m Mode) error {
-	if m != Detect && m != Correct {
-		return problem.Invalid("mode-invalid", "mode is %q", string(m)).At("mode").Try("use %q or %q", Detect, Correct)
-	}
-	return nil
-}
-
 // ValidateOverrides refuses an override for a name that is no target: it would be dropped in silence.
 func ValidateOverrides(overrides map[string]map[string]any, memberNames []string) error {
 	members := map[string]bool{}

@@ -146,9 +146,6 @@ func TestDifferingPaths(t *testing.T) {
 
 func TestValidation(t *testing.T) {
 	name, namespace := deployment.ValidateReleaseName, deployment.ValidateNamespace
-	mode := func(m deployment.Mode) func(string) error {
-		return func(string) error { return deployment.ValidateMode(m) }
-	}
 	timeout := func(n int) func(string) error { return func(string) error { return deployment.ValidateTimeout(n) } }
 	overrides := func(members ...string) func(string) error {
 		return func(target string) error {
@@ -171,8 +168,6 @@ func TestValidation(t *testing.T) {
 		"namespace":                 {namespace, "team-a", "", ""},
 		"namespace too long":        {namespace, strings.Repeat("a", 64), "namespace-invalid", "namespace"},
 		"namespace with a slash":    {namespace, "a/b", "namespace-invalid", "namespace"},
-		"detect":                    {mode(deployment.Detect), "", "", ""},
-		"no mode":                   {mode(""), "", "mode-invalid", "mode"},
 		"shortest timeout":          {timeout(10), "", "", ""},
 		"timeout too short":         {timeout(9), "", "timeout-invalid", "timeoutSeconds"},
 		"timeout too long":          {timeout(3601), "", "timeout-invalid", "timeoutSeconds"},
