@@ -69,7 +69,7 @@ func (in intake) admit(ctx context.Context, groupID string, field openapi.FieldQ
 		return accepted{}, fmt.Errorf("keeping the values of deployment %s: %w", head.ReleaseName, err)
 	}
 	generation := deployment.Generation{
-		Org: in.org, DeploymentID: head.ID, Number: head.Generation + 1, Chart: resolved, ValuesRef: ref,
+		Org: in.org, DeploymentID: head.ID, Number: head.Newest + 1, Chart: resolved, ValuesRef: ref,
 		Overridden: slices.Sorted(maps.Keys(values.Overrides)), TimeoutSeconds: in.timeout(was), CreatedAt: in.now().UTC(), CreatedBy: in.actor,
 	}
 	expected := head.Version

@@ -24,15 +24,21 @@ type Deployment struct {
 	GroupID     string
 	ReleaseName string // unique in the group
 	Namespace   string // of the release on every target; never changes
-	Generation  int    // the newest accepted one
+	Generation  int    // the one that the targets should have: the newest, until a rollback names an older one
+	Newest      int    // the highest number that was accepted; the next one is Newest+1
 	Mode        Mode
-	Deleting    bool // a run that removes it was accepted
-	LastRun     string
-	RunSeq      int64 // rises with every run; orders who may move a desired pointer
-	Version     int64 // rises with every change, for optimistic locking and ETags
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
-	CreatedBy   string
+	// InstallOnJoin: a cluster that joins gets the deployment at once, not with the next update.
+	InstallOnJoin bool
+	// RemovalLimit is the percentage of the targets beyond which a run stops instead of removing releases; 0 is DefaultRemovalLimit.
+	RemovalLimit int
+	Ignore       []Ignore // differences that are no drift
+	Deleting     bool     // a run that removes it was accepted
+	LastRun      string
+	RunSeq       int64 // rises with every run; orders who may move a desired pointer
+	Version      int64 // rises with every change, for optimistic locking and ETags
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	CreatedBy    string
 }
 
 // Generation is one accepted version of a deployment's intent. It never changes.
@@ -44,8 +50,19 @@ type Generation struct {
 	ValuesRef      string   // key of the Intent's values in the bucket
 	Overridden     []string // names of the clusters that have an override, sorted
 	TimeoutSeconds int      // how long a target may take to become ready
+	SecretPaths    []string // paths of values that are masked when they are read, such as auth.password
+	OwnValuesRef   string   // key of what the request itself said, where values were reused; empty: ValuesRef
+	Reused         int      // the generation whose values were reused; 0: none
+	PlanHash       string   // of the plan that it applies; empty: it was accepted without one
+	RunID          string   // of the run that first brought it to the targets: its result
 	CreatedAt      time.Time
 	CreatedBy      string
+}
+
+// Ignore names fields whose differences are no drift. An empty field matches everything.
+type Ignore struct {
+	Kind, Namespace, Name string
+	Path                  string // a pattern of the package diff: spec.replicas, metadata.annotations[*]
 }
 
 // Chart is a chart resolved to its bytes.

@@ -18,14 +18,19 @@ import (
 type deploymentItem struct {
 	head
 	Org, ID, GroupID, ReleaseName, Namespace string
-	Generation                               int
+	Generation, Newest                       int
 	Mode                                     string
+	InstallOnJoin                            bool
+	RemovalLimit                             int
+	Ignore                                   []ignoreItem `dynamodbav:",omitempty"`
 	Deleting                                 bool
 	LastRun                                  string
 	RunSeq, Version                          int64
 	CreatedAt, UpdatedAt                     stamp
 	CreatedBy                                string
 }
+
+type ignoreItem struct{ Kind, Namespace, Name, Path string }
 
 type generationItem struct {
 	head
@@ -36,33 +41,49 @@ type generationItem struct {
 	ValuesRef                         string
 	Overridden                        []string
 	TimeoutSeconds                    int
+	SecretPaths                       []string
+	OwnValuesRef                      string
+	Reused                            int
+	PlanHash, RunID                   string
 	CreatedAt                         stamp
 	CreatedBy                         string
 }
 
 func toDeploymentItem(d deployment.Deployment) deploymentItem {
-	return deploymentItem{head: headOf(deploymentKey(d.Org, d.ID)), Org: d.Org, ID: d.ID, GroupID: d.GroupID, ReleaseName: d.ReleaseName,
-		Namespace: d.Namespace, Generation: d.Generation, Mode: string(d.Mode), Deleting: d.Deleting, LastRun: d.LastRun, RunSeq: d.RunSeq,
+	item := deploymentItem{head: headOf(deploymentKey(d.Org, d.ID)), Org: d.Org, ID: d.ID, GroupID: d.GroupID, ReleaseName: d.ReleaseName,
+		Namespace: d.Namespace, Generation: d.Generation, Newest: d.Newest, Mode: string(d.Mode), InstallOnJoin: d.InstallOnJoin,
+		RemovalLimit: d.RemovalLimit, Deleting: d.Deleting, LastRun: d.LastRun, RunSeq: d.RunSeq,
 		Version: d.Version, CreatedAt: stamp{d.CreatedAt}, UpdatedAt: stamp{d.UpdatedAt}, CreatedBy: d.CreatedBy}
+	for _, i := range d.Ignore {
+		item.Ignore = append(item.Ignore, ignoreItem(i))
+	}
+	return item
 }
 
 func fromDeploymentItem(i deploymentItem) deployment.Deployment {
-	return deployment.Deployment{Org: i.Org, ID: i.ID, GroupID: i.GroupID, ReleaseName: i.ReleaseName, Namespace: i.Namespace,
-		Generation: i.Generation, Mode: deployment.Mode(i.Mode), Deleting: i.Deleting, LastRun: i.LastRun, RunSeq: i.RunSeq,
+	d := deployment.Deployment{Org: i.Org, ID: i.ID, GroupID: i.GroupID, ReleaseName: i.ReleaseName, Namespace: i.Namespace,
+		Generation: i.Generation, Newest: max(i.Newest, i.Generation), Mode: deployment.Mode(i.Mode), InstallOnJoin: i.InstallOnJoin,
+		RemovalLimit: i.RemovalLimit, Deleting: i.Deleting, LastRun: i.LastRun, RunSeq: i.RunSeq,
 		Version: i.Version, CreatedAt: i.CreatedAt.Time, UpdatedAt: i.UpdatedAt.Time, CreatedBy: i.CreatedBy}
+	for _, rule := range i.Ignore {
+		d.Ignore = append(d.Ignore, deployment.Ignore(rule))
+	}
+	return d
 }
 
 func toGenerationItem(g deployment.Generation) generationItem {
 	return generationItem{head: headOf(generationKey(g.Org, g.DeploymentID, g.Number)), Org: g.Org, DeploymentID: g.DeploymentID,
 		Number: g.Number, ChartRef: g.Chart.Ref, ChartName: g.Chart.Name, ChartVersion: g.Chart.Version, ChartDigest: g.Chart.Digest,
 		ChartDescription: g.Chart.Description, ValuesRef: g.ValuesRef, Overridden: g.Overridden, TimeoutSeconds: g.TimeoutSeconds,
+		SecretPaths: g.SecretPaths, OwnValuesRef: g.OwnValuesRef, Reused: g.Reused, PlanHash: g.PlanHash, RunID: g.RunID,
 		CreatedAt: stamp{g.CreatedAt}, CreatedBy: g.CreatedBy}
 }
 
 func fromGenerationItem(i generationItem) deployment.Generation {
 	return deployment.Generation{Org: i.Org, DeploymentID: i.DeploymentID, Number: i.Number,
 		Chart:     deployment.Chart{Ref: i.ChartRef, Name: i.ChartName, Version: i.ChartVersion, Digest: i.ChartDigest, Description: i.ChartDescription},
-		ValuesRef: i.ValuesRef, Overridden: i.Overridden, TimeoutSeconds: i.TimeoutSeconds, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
+		ValuesRef: i.ValuesRef, Overridden: i.Overridden, TimeoutSeconds: i.TimeoutSeconds, SecretPaths: i.SecretPaths,
+		OwnValuesRef: i.OwnValuesRef, Reused: i.Reused, PlanHash: i.PlanHash, RunID: i.RunID, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
 }
 
 func deploymentNotFound(id string) *problem.Problem {
@@ -84,7 +105,8 @@ func (s *Store) AdmitDeployment(ctx context.Context, a Admission) (deployment.De
 	if a.Generation.Number < 1 || a.Generation.DeploymentID != d.ID || a.Generation.Org != d.Org {
 		return d, a.Run, fmt.Errorf("admitting deployment %s: generation %d of %s is not one of it", d.ID, a.Generation.Number, a.Generation.DeploymentID)
 	}
-	d.Generation = a.Generation.Number
+	d.Generation, d.Newest = a.Generation.Number, a.Generation.Number
+	a.Generation.RunID = a.Run.ID
 	d, r := s.nextRun(d, a.Run, a.ExpectedVersion)
 	t := s.transaction()
 	name, target := -1, -1

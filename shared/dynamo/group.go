@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/problem"
 )
@@ -23,19 +25,71 @@ type groupItem struct {
 	head
 	Org, ID, Name string
 	Members       []string
-	Deployments   int // on the group; it cannot be deleted while there are any
+	Selector      *selectorItem `dynamodbav:",omitempty"`
+	EverySeconds  int
+	Windows       []windowItem `dynamodbav:",omitempty"`
+	Deployments   int          // on the group; it cannot be deleted while there are any
 	Version       int64
 	CreatedAt     stamp
 	CreatedBy     string
 }
 
+type selectorItem struct {
+	MatchLabels      map[string]string
+	MatchExpressions []requirementItem
+}
+
+type requirementItem struct {
+	Key, Operator string
+	Values        []string
+}
+
+type windowItem struct {
+	Deny           bool
+	Days           []int
+	From, To, Zone string
+}
+
 func toGroupItem(g group.Group) groupItem {
-	return groupItem{head: headOf(groupKey(g.Org, g.ID)), Org: g.Org, ID: g.ID, Name: g.Name, Members: g.Members, Version: g.Version,
-		CreatedAt: stamp{g.CreatedAt}, CreatedBy: g.CreatedBy}
+	item := groupItem{head: headOf(groupKey(g.Org, g.ID)), Org: g.Org, ID: g.ID, Name: g.Name, Members: g.Members,
+		EverySeconds: int(g.Reconcile.Every / time.Second), Version: g.Version, CreatedAt: stamp{g.CreatedAt}, CreatedBy: g.CreatedBy}
+	if s := g.Selector; s != nil {
+		item.Selector = &selectorItem{MatchLabels: s.MatchLabels}
+		for _, r := range s.MatchExpressions {
+			item.Selector.MatchExpressions = append(item.Selector.MatchExpressions, requirementItem{r.Key, string(r.Operator), r.Values})
+		}
+	}
+	for _, w := range g.Reconcile.Windows {
+		item.Windows = append(item.Windows, toWindowItem(w))
+	}
+	return item
+}
+
+func toWindowItem(w group.Window) windowItem {
+	item := windowItem{Deny: w.Deny, From: w.From, To: w.To, Zone: w.Zone}
+	for _, d := range w.Days {
+		item.Days = append(item.Days, int(d))
+	}
+	return item
 }
 
 func fromGroupItem(i groupItem) group.Group {
-	return group.Group{Org: i.Org, ID: i.ID, Name: i.Name, Members: i.Members, Version: i.Version, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
+	g := group.Group{Org: i.Org, ID: i.ID, Name: i.Name, Members: i.Members, Version: i.Version,
+		Reconcile: group.Reconcile{Every: time.Duration(i.EverySeconds) * time.Second}, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
+	if s := i.Selector; s != nil {
+		g.Selector = &cluster.Selector{MatchLabels: s.MatchLabels}
+		for _, r := range s.MatchExpressions {
+			g.Selector.MatchExpressions = append(g.Selector.MatchExpressions, cluster.Requirement{Key: r.Key, Operator: cluster.Operator(r.Operator), Values: r.Values})
+		}
+	}
+	for _, w := range i.Windows {
+		window := group.Window{Deny: w.Deny, From: w.From, To: w.To, Zone: w.Zone}
+		for _, d := range w.Days {
+			window.Days = append(window.Days, time.Weekday(d))
+		}
+		g.Reconcile.Windows = append(g.Reconcile.Windows, window)
+	}
+	return g
 }
 
 func groupNotFound(id string) *problem.Problem {

@@ -16,7 +16,7 @@ type planItem struct {
 	Action, InputHash                    string
 	ChartName, ChartVersion, ChartDigest string
 	ValuesRef, ValuesDigest              string
-	CRDsRef                              string
+	CRDsRef, ManifestRef, Capabilities   string
 	Absent                               bool
 	SeenRevision, Generation, Timeout    int
 }
@@ -24,7 +24,8 @@ type planItem struct {
 func toPlanItem(org, planHash string, e release.PlanEntry) planItem {
 	return planItem{head: headOf(planKey(org, planHash, e.ClusterID)), PlanHash: planHash, ClusterID: e.ClusterID, ClusterName: e.ClusterName,
 		Org: org, Namespace: e.Key.Namespace, Name: e.Key.Name, Action: string(e.Action), InputHash: e.InputHash, ChartName: e.ChartName,
-		ChartVersion: e.ChartVersion, ChartDigest: e.ChartDigest, ValuesRef: e.ValuesRef, ValuesDigest: e.ValuesDigest, CRDsRef: e.CRDsRef, Absent: e.Absent,
+		ChartVersion: e.ChartVersion, ChartDigest: e.ChartDigest, ValuesRef: e.ValuesRef, ValuesDigest: e.ValuesDigest, CRDsRef: e.CRDsRef, ManifestRef: e.ManifestRef,
+		Capabilities: e.Capabilities, Absent: e.Absent,
 		SeenRevision: e.SeenRevision, Generation: e.Generation, Timeout: e.Timeout}
 }
 
@@ -32,7 +33,8 @@ func fromPlanItem(i planItem) release.PlanEntry {
 	return release.PlanEntry{PlanHash: i.PlanHash, ClusterID: i.ClusterID, ClusterName: i.ClusterName,
 		Key:    release.Key{Org: i.Org, ClusterID: i.ClusterID, Namespace: i.Namespace, Name: i.Name},
 		Action: release.Action(i.Action), InputHash: i.InputHash, ChartName: i.ChartName, ChartVersion: i.ChartVersion,
-		ChartDigest: i.ChartDigest, ValuesRef: i.ValuesRef, ValuesDigest: i.ValuesDigest, CRDsRef: i.CRDsRef, Absent: i.Absent, SeenRevision: i.SeenRevision,
+		ChartDigest: i.ChartDigest, ValuesRef: i.ValuesRef, ValuesDigest: i.ValuesDigest, CRDsRef: i.CRDsRef, ManifestRef: i.ManifestRef,
+		Capabilities: i.Capabilities, Absent: i.Absent, SeenRevision: i.SeenRevision,
 		Generation: i.Generation, Timeout: i.Timeout}
 }
 

@@ -19,8 +19,10 @@ import (
 type releaseItem struct {
 	head
 	Org, ClusterID, Namespace, Name string
-	OwnerKind                       string        `dynamodbav:",omitempty"`
-	OwnerID                         string        `dynamodbav:",omitempty"`
+	OwnerKind                       string `dynamodbav:",omitempty"`
+	OwnerID                         string `dynamodbav:",omitempty"`
+	Healthy                         int
+	Drift                           *driftItem    `dynamodbav:",omitempty"`
 	Desired                         *desiredItem  `dynamodbav:",omitempty"`
 	Observed                        *observedItem `dynamodbav:",omitempty"`
 	Health, HealthMessage           string
@@ -29,6 +31,12 @@ type releaseItem struct {
 	LeaseHolder                     string `dynamodbav:",omitempty"`
 	LeaseUntil                      stamp  // null or absent: no lease
 	Fence                           int64
+}
+
+type driftItem struct {
+	Revision, Objects, Fields int
+	Ref                       string
+	Since, At                 stamp
 }
 
 type desiredItem struct {
@@ -47,6 +55,7 @@ type observedItem struct {
 	ChartName, ChartVersion string
 	OwnerLabel, InputHash   string
 	LabelRevision           int
+	RolledBackTo            int
 	ValuesDigest            string
 	Differs                 []string
 	At                      stamp
@@ -59,14 +68,17 @@ func toDesiredItem(d release.Desired) desiredItem {
 
 func toObservedItem(o release.Observed) observedItem {
 	return observedItem{Absent: o.Absent, Revision: o.Revision, Status: o.Status, ChartName: o.ChartName, ChartVersion: o.ChartVersion,
-		OwnerLabel: o.OwnerLabel, InputHash: o.InputHash, LabelRevision: o.LabelRevision, ValuesDigest: o.ValuesDigest,
-		Differs: o.Differs, At: stamp{o.At}}
+		OwnerLabel: o.OwnerLabel, InputHash: o.InputHash, LabelRevision: o.LabelRevision, RolledBackTo: o.RolledBackTo,
+		ValuesDigest: o.ValuesDigest, Differs: o.Differs, At: stamp{o.At}}
 }
 
 func fromReleaseItem(i releaseItem) release.Release {
 	r := release.Release{Key: release.Key{Org: i.Org, ClusterID: i.ClusterID, Namespace: i.Namespace, Name: i.Name},
-		Owner: release.Owner{Kind: i.OwnerKind, ID: i.OwnerID}, Health: release.Health(i.Health), HealthMessage: i.HealthMessage,
+		Owner: release.Owner{Kind: i.OwnerKind, ID: i.OwnerID}, Healthy: i.Healthy, Health: release.Health(i.Health), HealthMessage: i.HealthMessage,
 		HealthAt: i.HealthAt.Time, ActiveRun: i.ActiveRun, Lease: release.Lease{Holder: i.LeaseHolder, ExpiresAt: i.LeaseUntil.Time}, Fence: i.Fence}
+	if d := i.Drift; d != nil {
+		r.Drift = &release.Drift{Revision: d.Revision, Objects: d.Objects, Fields: d.Fields, Ref: d.Ref, Since: d.Since.Time, At: d.At.Time}
+	}
 	if d := i.Desired; d != nil {
 		r.Desired = &release.Desired{Seq: d.Seq, Generation: d.Generation, RunID: d.RunID, PlanHash: d.PlanHash, InputHash: d.InputHash,
 			ChartName: d.ChartName, ChartVersion: d.ChartVersion, Absent: d.Absent, SetAt: d.SetAt.Time}
@@ -74,7 +86,7 @@ func fromReleaseItem(i releaseItem) release.Release {
 	if o := i.Observed; o != nil {
 		r.Observed = &release.Observed{Absent: o.Absent, Revision: o.Revision, Status: o.Status, ChartName: o.ChartName,
 			ChartVersion: o.ChartVersion, OwnerLabel: o.OwnerLabel, InputHash: o.InputHash, LabelRevision: o.LabelRevision,
-			ValuesDigest: o.ValuesDigest, Differs: o.Differs, At: o.At.Time}
+			RolledBackTo: o.RolledBackTo, ValuesDigest: o.ValuesDigest, Differs: o.Differs, At: o.At.Time}
 	}
 	return r
 }

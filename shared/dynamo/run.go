@@ -25,7 +25,8 @@ type runItem struct {
 	Generation                         int
 	Seq                                int64
 	Only                               []string
-	Force                              bool
+	Force, ConfirmRemovals             bool
+	RedriveOf, Apply                   string
 	PlanHash, Status                   string
 	CancelRequested                    bool
 	Code, Cause                        string
@@ -44,14 +45,14 @@ func toRunItem(r run.Run) runItem {
 	}
 	return runItem{head: h, Org: r.Org, ID: r.ID, Type: string(r.Type), Trigger: r.Trigger, Actor: r.Actor, DeploymentID: r.DeploymentID,
 		GroupID: r.GroupID, ReleaseName: r.ReleaseName, Generation: r.Generation, Seq: r.Seq, Only: r.Only, Force: r.Force,
-		PlanHash: r.PlanHash, Status: string(r.Status), CancelRequested: r.CancelRequested, Code: r.Code, Cause: r.Cause,
+		ConfirmRemovals: r.ConfirmRemovals, RedriveOf: r.RedriveOf, Apply: r.Apply, PlanHash: r.PlanHash, Status: string(r.Status), CancelRequested: r.CancelRequested, Code: r.Code, Cause: r.Cause,
 		CreatedAt: stamp{r.CreatedAt}, StartedAt: stamp{r.StartedAt}, EndedAt: stamp{r.EndedAt}, Version: r.Version}
 }
 
 func fromRunItem(i runItem) run.Run {
 	return run.Run{Org: i.Org, ID: i.ID, Type: run.Type(i.Type), Trigger: i.Trigger, Actor: i.Actor, DeploymentID: i.DeploymentID,
 		GroupID: i.GroupID, ReleaseName: i.ReleaseName, Generation: i.Generation, Seq: i.Seq, Only: i.Only, Force: i.Force,
-		PlanHash: i.PlanHash, Status: run.Status(i.Status), CancelRequested: i.CancelRequested, Code: i.Code, Cause: i.Cause,
+		ConfirmRemovals: i.ConfirmRemovals, RedriveOf: i.RedriveOf, Apply: i.Apply, PlanHash: i.PlanHash, Status: run.Status(i.Status), CancelRequested: i.CancelRequested, Code: i.Code, Cause: i.Cause,
 		CreatedAt: i.CreatedAt.Time, StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time, Version: i.Version}
 }
 

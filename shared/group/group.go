@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -16,10 +17,26 @@ type Group struct {
 	Org       string
 	ID        string
 	Name      string
-	Members   []string // cluster ids, sorted
-	Version   int64    // rises with every accepted change
+	Members   []string          // cluster ids, sorted; of a group with a selector, those that matched when it was read
+	Selector  *cluster.Selector // nil: members are named. Else whoever matches is a member, of any number of such groups
+	Reconcile Reconcile
+	Version   int64 // rises with every accepted change
 	CreatedAt time.Time
 	CreatedBy string
+}
+
+// Reconcile says how often the members are looked at, and when what is found may be corrected without a person.
+type Reconcile struct {
+	Every   time.Duration // 0: the installation's default
+	Windows []Window      // none: at any time
+}
+
+// Window is a weekly time. Outside every Allow window, where there is one, and inside any Deny window nothing is corrected.
+type Window struct {
+	Deny     bool
+	Days     []time.Weekday // none: every day
+	From, To string         // 15:04 in Zone; To before From ends on the next day
+	Zone     string         // such as Europe/Budapest
 }
 
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)

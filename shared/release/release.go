@@ -40,6 +40,8 @@ const (
 type Release struct {
 	Key
 	Owner         Owner
+	Healthy       int       // the newest revision that was seen healthy; 0: none. Its record is never pruned
+	Drift         *Drift    // nil: never compared
 	Desired       *Desired  // nil: no run reached the target yet
 	Observed      *Observed // nil: never looked at
 	Health        Health
@@ -48,6 +50,16 @@ type Release struct {
 	ActiveRun     string // the run whose batch has it; reconcile keeps away
 	Lease         Lease
 	Fence         int64 // rises with every lease, never falls
+}
+
+// Drift is how far the live objects differ from the manifest of the release's revision.
+type Drift struct {
+	Revision int       // whose manifest it was compared with
+	Objects  int       // that differ, or are missing
+	Fields   int       // that differ, over all objects
+	Ref      string    // key in the bucket of the findings; empty where nothing differs
+	Since    time.Time // when it was first seen so
+	At       time.Time
 }
 
 // Lease is the right to write the release on its cluster, until it expires.
@@ -79,6 +91,7 @@ type Observed struct {
 	OwnerLabel    string // of the record; a record without ours is foreign
 	InputHash     string
 	LabelRevision int    // the revision that the label was written for; another means somebody wrote a newer one by hand
+	RolledBackTo  int    // the revision that somebody chose by a rollback by hand; 0: none
 	ValuesDigest  string // of the record's values
 	Differs       []string
 	At            time.Time
@@ -105,7 +118,9 @@ type PlanEntry struct {
 	ValuesRef    string // key in the bucket of the merged values
 	ValuesDigest string
 	CRDsRef      string // key in the bucket of the CRDs that the chart brings; empty if none
+	ManifestRef  string // key in the bucket of the Rendering; only a plan that is shown keeps it
 	SeenRevision int    // precondition seen, 0 if none
+	Capabilities string // precondition seen: a digest of the cluster's version and APIs; empty: it did not answer
 	Generation   int
 	Timeout      int // seconds to become ready
 }

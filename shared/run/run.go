@@ -8,11 +8,14 @@ type Type string
 
 // The types of runs.
 const (
-	Deploy Type = "deploy" // bring every target to a new generation
-	Sync   Type = "sync"   // bring every target to the current generation again; uninstall from ex-members
-	Remove Type = "remove" // uninstall everywhere, then forget the deployment
-	Leave  Type = "leave"  // uninstall from clusters that left the group
-	Check  Type = "check"  // look, change nothing
+	Deploy   Type = "deploy"   // bring every target to a new generation
+	Sync     Type = "sync"     // bring every target to the current generation again; uninstall from ex-members
+	Remove   Type = "remove"   // uninstall everywhere, then forget the deployment
+	Leave    Type = "leave"    // uninstall from clusters that left the group
+	Check    Type = "check"    // look, change nothing
+	Plan     Type = "plan"     // find what a deploy would change, change nothing
+	Rollback Type = "rollback" // bring every target back to an older generation
+	Join     Type = "join"     // bring clusters that joined to the current generation
 )
 
 // Status says how far a run is.
@@ -52,6 +55,9 @@ type Run struct {
 	Seq             int64    // of the deployment; a higher one wins a desired pointer
 	Only            []string // cluster ids; empty: every target
 	Force           bool     // of a removal: forget targets that could not be uninstalled
+	ConfirmRemovals bool     // the caller allowed it to remove releases beyond the deployment's limit
+	RedriveOf       string   // the run whose failed targets it takes up again
+	Apply           string   // hash of the plan that it must carry out as it stands, or refuse; empty: it makes its own
 	PlanHash        string
 	Status          Status
 	CancelRequested bool

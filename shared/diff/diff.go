@@ -1,0 +1,192 @@
+// Package diff compares Kubernetes objects field by field.
+package diff
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// Op says what happened to a field.
+type Op string
+
+// The operations.
+const (
+	Added   Op = "added"
+	Removed Op = "removed"
+	Changed Op = "changed"
+)
+
+// Change is one field that differs. An added or removed object or list is one change at its root.
+type Change struct {
+	Path   Path
+	Op     Op
+	Before any // nil: was not there
+	After  any // nil: is no more
+}
+
+// Compare returns the fields in which after is not before, in the order of their paths. Lists whose items all have a name, or
+// another key that Kubernetes merges by, are compared by it; others by position.
+func Compare(before, after map[string]any) []Change {
+	var c comparer
+	c.objects(nil, before, after)
+	return c.changes
+}
+
+type comparer struct{ changes []Change }
+
+func (c *comparer) add(p Path, op Op, before, after any) {
+	c.changes = append(c.changes, Change{Path: p, Op: op, Before: before, After: after})
+}
+
+func (c *comparer) objects(at Path, before, after map[string]any) {
+	keys := make([]string, 0, len(before)+len(after))
+	for k := range before {
+		keys = append(keys, k)
+	}
+	for k := range after {
+		if _, both := before[k]; !both {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		b, had := before[k]
+		a, has := after[k]
+		p := at.Field(k)
+		switch {
+		case !had:
+			c.add(p, Added, nil, a)
+		case !has:
+			c.add(p, Removed, b, nil)
+		default:
+			c.values(p, b, a)
+		}
+	}
+}
+
+func (c *comparer) values(at Path, before, after any) {
+	switch b := before.(type) {
+	case map[string]any:
+		if a, ok := after.(map[string]any); ok {
+			c.objects(at, b, a)
+			return
+		}
+	case []any:
+		if a, ok := after.([]any); ok {
+			c.lists(at, b, a)
+			return
+		}
+	}
+	if !equal(before, after) {
+		c.add(at, Changed, before, after)
+	}
+}
+
+func (c *comparer) lists(at Path, before, after []any) {
+	if key := MergeKey(before, after); key != "" {
+		c.keyed(at, key, before, after)
+		return
+	}
+	for i := range max(len(before), len(after)) {
+		p := at.To(Step{Index: i})
+		switch {
+		case i >= len(before):
+			c.add(p, Added, nil, after[i])
+		case i >= len(after):
+			c.add(p, Removed, before[i], nil)
+		default:
+			c.values(p, before[i], after[i])
+		}
+	}
+}
+
+func (c *comparer) keyed(at Path, key string, before, after []any) {
+	had, has := byKey(key, before), byKey(key, after)
+	for _, item := range before {
+		id := keyOf(key, item)
+		p := at.To(Step{Key: key, Value: id})
+		if now, stays := has[id]; stays {
+			c.values(p, item, now)
+		} else {
+			c.add(p, Removed, item, nil)
+		}
+	}
+	for _, item := range after {
+		if id := keyOf(key, item); had[id] == nil {
+			c.add(at.To(Step{Key: key, Value: id}), Added, nil, item)
+		}
+	}
+}
+
+// mergeKeys are the fields that Kubernetes' own lists are merged by, the most telling first.
+var mergeKeys = []string{"name", "mountPath", "devicePath", "containerPort", "port", "type", "key", "ip", "topologyKey", "path", "uid"}
+
+// MergeKey is the field that tells the items of both lists apart; none, if no field does: then items go by position.
+func MergeKey(lists ...[]any) string {
+	for _, key := range mergeKeys {
+		if tells(key, lists) {
+			return key
+		}
+	}
+	return ""
+}
+
+func tells(key string, lists [][]any) bool {
+	items := 0
+	for _, list := range lists {
+		seen := map[string]bool{}
+		for _, item := range list {
+			object, ok := item.(map[string]any)
+			if !ok {
+				return false
+			}
+			switch object[key].(type) {
+			case string, int64, float64:
+			default:
+				return false
+			}
+			id := keyOf(key, item)
+			if seen[id] {
+				return false
+			}
+			seen[id] = true
+			items++
+		}
+	}
+	return items > 0
+}
+
+func keyOf(key string, item any) string {
+	return fmt.Sprint(item.(map[string]any)[key]) //nolint:errcheck // tells has looked
+}
+
+func byKey(key string, list []any) map[string]any {
+	items := make(map[string]any, len(list))
+	for _, item := range list {
+		items[keyOf(key, item)] = item
+	}
+	return items
+}
+
+// equal takes numbers for equal that JSON and YAML read as different types.
+func equal(a, b any) bool {
+	x, xNumber := number(a)
+	y, yNumber := number(b)
+	if xNumber && yNumber {
+		return x == y
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case int:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
