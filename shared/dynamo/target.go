@@ -24,7 +24,14 @@ type targetItem struct {
 	Code, Cause                            string
 	LeftBehind                             bool
 	Revision                               int
+	Diff                                   *diffItem `dynamodbav:",omitempty"`
 	StartedAt, EndedAt                     stamp
+}
+
+type diffItem struct {
+	Ref                                               string
+	Created, Changed, Deleted, Unchanged, Destructive int
+	Reproducible                                      bool
 }
 
 type stepItem struct {
@@ -37,14 +44,24 @@ type stepItem struct {
 }
 
 func toTargetItem(r run.Run, t run.Target) targetItem {
-	return targetItem{head: headOf(targetKey(r.Org, r.ID, t.ClusterID)), ClusterID: t.ClusterID, ClusterName: t.ClusterName, Action: t.Action,
+	item := targetItem{head: headOf(targetKey(r.Org, r.ID, t.ClusterID)), ClusterID: t.ClusterID, ClusterName: t.ClusterName, Action: t.Action,
 		Status: string(t.Status), Done: t.Status.Done(), Code: t.Code, Cause: t.Cause, LeftBehind: t.LeftBehind, Revision: t.Revision,
 		StartedAt: stamp{t.StartedAt}, EndedAt: stamp{t.EndedAt}}
+	if d := t.Diff; d != nil {
+		item.Diff = &diffItem{Ref: d.Ref, Created: d.Created, Changed: d.Changed, Deleted: d.Deleted, Unchanged: d.Unchanged,
+			Destructive: d.Destructive, Reproducible: d.Reproducible}
+	}
+	return item
 }
 
 func fromTargetItem(i targetItem) run.Target {
-	return run.Target{ClusterID: i.ClusterID, ClusterName: i.ClusterName, Action: i.Action, Status: run.TargetStatus(i.Status), Code: i.Code,
+	t := run.Target{ClusterID: i.ClusterID, ClusterName: i.ClusterName, Action: i.Action, Status: run.TargetStatus(i.Status), Code: i.Code,
 		Cause: i.Cause, LeftBehind: i.LeftBehind, Revision: i.Revision, StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time}
+	if d := i.Diff; d != nil {
+		t.Diff = &run.Diff{Ref: d.Ref, Created: d.Created, Changed: d.Changed, Deleted: d.Deleted, Unchanged: d.Unchanged,
+			Destructive: d.Destructive, Reproducible: d.Reproducible}
+	}
+	return t
 }
 
 func fromStepItem(i stepItem) run.Step {

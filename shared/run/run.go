@@ -115,8 +115,17 @@ type Target struct {
 	Cause       string // raw text of Helm, Kubernetes or the provider, redacted
 	LeftBehind  bool   // something of the release stays on the cluster that nobody asked for
 	Revision    int    // Helm's, after the run
+	Diff        *Diff  // of a plan: what applying it would change; nil: not compared
 	StartedAt   time.Time
 	EndedAt     time.Time
+}
+
+// Diff counts what a plan would change on one target; Ref leads to the objects and fields.
+type Diff struct {
+	Ref                                  string // key in the bucket of the diff.Object list
+	Created, Changed, Deleted, Unchanged int    // objects
+	Destructive                          int    // objects whose change loses something or cannot be done in place
+	Reproducible                         bool   // false: another render may differ from what is shown
 }
 
 // Abandoned is the target as a run leaves it that could not go on. What was begun may have left something behind.
