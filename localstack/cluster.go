@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,7 +44,19 @@ func (s *stack) buildKubernetes(ctx context.Context) (string, error) {
 	}); err != nil {
 		return "", err
 	}
+	if err := s.linkKubectl(); err != nil {
+		return "", err
+	}
 	return "built", writeFile(keyFile, key)
+}
+
+// linkKubectl names the binary kubectl too: called so, it is.
+func (s *stack) linkKubectl() error {
+	link := s.local("bin", "kubectl")
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(filepath.Base(s.kubernetesBinary()), link)
 }
 
 // linkerFlags gives the control plane the version that the module requires: without it, it calls itself v0.0.0-master, which Helm cannot parse.

@@ -2,6 +2,8 @@
 //
 // etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok are linked in and share the process:
 // there is nothing to supervise, and nothing can outlive it. Everything listens on loopback only.
+//
+// Called by the name kubectl it is kubectl, of the same version: a machine need not have one.
 package main
 
 import (
@@ -11,13 +13,20 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/kubectl/pkg/cmd"
 )
 
 const usage = `usage: local-kubernetes run --dir DIR [--name NAME] [--port PORT] [--nodes N]
        local-kubernetes version`
 
 func main() {
+	if filepath.Base(os.Args[0]) == "kubectl" {
+		os.Exit(cli.Run(cmd.NewDefaultKubectlCommand()))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := command(ctx, os.Args[1:]); err != nil {
