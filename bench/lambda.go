@@ -29,6 +29,7 @@ type worker struct {
 	events chan event
 	taken  chan time.Time // when it took an event
 	answer chan error
+	said   []byte        // the last result, once answer has told of it
 	gone   chan struct{} // closed when the process has ended
 }
 
@@ -102,7 +103,7 @@ func (w *worker) next(out http.ResponseWriter, r *http.Request) {
 }
 
 func (w *worker) responded(out http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
+	w.said, _ = io.ReadAll(r.Body)
 	w.answer <- nil
 	out.WriteHeader(http.StatusAccepted)
 }

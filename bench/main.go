@@ -28,10 +28,14 @@ var parts = []struct {
 	{"sizes", (*bench).sizes}, // arm64 builds
 	{"P2", (*bench).calls},
 	{"P3", (*bench).distance},
+	{"checks", (*bench).checks}, // P4, P10, P12
+	{"flux", (*bench).besideFlux},
 	{"P5", (*bench).coldStarts},
+	{"P8", (*bench).apiTime},
 	{"P9", (*bench).transitions},
 	{"P1", (*bench).fanOut},
 	{"kills", (*bench).kills},
+	{"chaos", (*bench).chaos},
 	{"demo", (*bench).demo},
 }
 
@@ -46,15 +50,16 @@ func main() {
 	}
 	only := flag.String("only", "", "which parts, with commas between: "+strings.Join(names, ","))
 	write := flag.Bool("write", false, "write docs/figures.md too")
+	flux := flag.String("flux", "", "a folder with Flux's helm-controller and, in crds/, the CRDs of it and of source-controller, to measure beside; built elsewhere")
 	seed := flag.Uint64("seed", 1, "of the moments of the kills")
 	flag.Parse()
-	if err := start(ctx, *only, names, *write, *seed); err != nil {
+	if err := start(ctx, *only, names, *write, *seed, *flux); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // nothing is left to stop
 	}
 }
 
-func start(ctx context.Context, only string, names []string, write bool, seed uint64) error {
+func start(ctx context.Context, only string, names []string, write bool, seed uint64, flux string) error {
 	wanted := names
 	if only != "" {
 		wanted = strings.Split(only, ",")
@@ -73,7 +78,7 @@ func start(ctx context.Context, only string, names []string, write bool, seed ui
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	b := &bench{root: root, work: work, notes: os.Stderr, seed: seed, some: only != ""}
+	b := &bench{root: root, work: work, notes: os.Stderr, seed: seed, flux: flux, some: only != ""}
 	var failed []error
 	for _, p := range parts {
 		if !slices.Contains(wanted, p.name) || ctx.Err() != nil {

@@ -35,7 +35,8 @@ type bench struct {
 	work  string // a folder that goes away at the end
 	notes io.Writer
 	seed  uint64
-	some  bool // not all parts run
+	flux  string // folder of Flux's helm-controller; empty: not measured
+	some  bool   // not all parts run
 	rows  []row
 }
 
@@ -133,8 +134,11 @@ func (r *row) cells() []string {
 
 // text has no more digits than the measurement.
 func text(f float64) string {
-	if f == float64(int64(f)) || f >= 100 {
+	switch {
+	case f == float64(int64(f)) || f >= 100:
 		return strconv.FormatFloat(f, 'f', 0, 64)
+	case f < 0.1:
+		return strconv.FormatFloat(f, 'g', 2, 64)
 	}
 	return strconv.FormatFloat(f, 'f', 2, 64)
 }

@@ -136,7 +136,7 @@ func (s *scene) admit(ctx context.Context, c cluster.Cluster, name string, archi
 	}
 	d, r, err := s.store.AdmitDeployment(ctx, dynamo.Admission{
 		Deployment: d, ExpectedVersion: d.Version, Run: run.New(id.New(), run.Deploy, org, "api", "bench", time.Now().UTC()),
-		Generation: deployment.Generation{Org: org, DeploymentID: d.ID, Number: d.Generation + 1, ValuesRef: ref, TimeoutSeconds: 60,
+		Generation: deployment.Generation{Org: org, DeploymentID: d.ID, Number: d.Newest + 1, ValuesRef: ref, TimeoutSeconds: 60,
 			Chart: deployment.Chart{Ref: digest, Name: "bench", Version: "1.0.0", Digest: digest}, CreatedAt: time.Now().UTC()},
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/swell-sh/swell/charts"
 	"github.com/swell-sh/swell/shared/chart"
+	"github.com/swell-sh/swell/shared/schema"
 )
 
 func TestDemoIsAChart(t *testing.T) {
@@ -32,22 +33,22 @@ func TestDemoRefusesValues(t *testing.T) {
 	image := map[string]any{"repository": "registry.k8s.io/pause", "tag": "3.10"}
 	tests := map[string]struct {
 		values map[string]any
-		want   []chart.Violation
+		want   []schema.Violation
 	}{
 		"Good": {
 			values: map[string]any{"replicaCount": 3, "image": image, "global": map[string]any{"any": "thing"}, "objects": 500},
 		},
 		"Unknown": {
 			values: map[string]any{"replicaCount": 1, "image": image, "replicas": 2},
-			want:   []chart.Violation{{Path: "replicas", Message: "is not known to the chart"}},
+			want:   []schema.Violation{{Path: "replicas", Message: "is not known to the chart"}},
 		},
 		"TooMany": {
 			values: map[string]any{"replicaCount": 51, "image": image},
-			want:   []chart.Violation{{Path: "replicaCount", Message: "must be at most 50"}},
+			want:   []schema.Violation{{Path: "replicaCount", Message: "must be at most 50"}},
 		},
 		"Nested": {
 			values: map[string]any{"replicaCount": "2", "image": map[string]any{"repository": "x", "tag": 3.1}},
-			want: []chart.Violation{
+			want: []schema.Violation{
 				{Path: "image.tag", Message: "must be string, not number"},
 				{Path: "replicaCount", Message: "must be integer, not string"},
 			},
@@ -63,7 +64,7 @@ func TestDemoRefusesValues(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := chart.ValidateSchema(schemas[""], tc.values)
+			got, err := schema.Validate(schemas[""], tc.values)
 			if err != nil {
 				t.Fatal(err)
 			}

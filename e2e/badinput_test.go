@@ -64,8 +64,6 @@ func TestBadDeployments(t *testing.T) {
 		"timeout of nothing":   {intent{"timeoutSeconds": 0}, 422, "timeout-invalid", "timeoutSeconds"},
 		"mode unknown":         {intent{"mode": "force"}, 422, "invalid-value", "mode"},
 		"field unknown":        {intent{"valueOverride": values{}}, 422, "unknown-field", "valueOverride"},
-		"not built: dryRun":    {intent{"dryRun": true}, 422, "not-built-yet", "dryRun"},
-		"not built: dryrun":    {intent{"dryrun": true}, 422, "not-built-yet", "dryrun"},
 		"not built: atomic":    {intent{"atomic": true}, 422, "not-built-yet", "atomic"},
 		"not built: rolling":   {intent{"rollingMode": true}, 422, "not-built-yet", "rollingMode"},
 		"not built: a package": {intent{"package": "H4sI"}, 422, "not-built-yet", "package"},
@@ -122,6 +120,14 @@ func TestBadUpdates(t *testing.T) {
 
 func (r refusal) run(t *testing.T) { r.wantRefused(t) }
 
+// foreignCursor is a cursor of the list of clusters by name, newest last.
+func foreignCursor(t *testing.T) string {
+	t.Helper()
+	var page openapi.ClusterList
+	must(t, http.StatusOK, http.MethodGet, "/clusters?sort=-name&limit=1", nil, &page)
+	return page.NextCursor
+}
+
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	cases := map[string]refusal{
@@ -142,6 +148,11 @@ func TestBadRequests(t *testing.T) {
 		"run not found":          {method: http.MethodGet, path: "/runs/none", status: 404, code: "run-not-found"},
 		"cancel not found":       {method: http.MethodPost, path: "/runs/none/cancel", status: 404, code: "run-not-found"},
 		"cursor":                 {method: http.MethodGet, path: "/clusters?cursor=none", status: 400, code: "cursor-invalid", field: "cursor"},
+		"sort":                   {method: http.MethodGet, path: "/clusters?sort=age", status: 422, code: "invalid-parameter", field: "sort"},
+		"sort of runs":           {method: http.MethodGet, path: "/runs?sort=name", status: 422, code: "unknown-parameter", field: "sort"},
+		"label selector":         {method: http.MethodGet, path: "/clusters?labelSelector=tier", status: 422, code: "invalid-parameter", field: "labelSelector"},
+		"time":                   {method: http.MethodGet, path: "/runs?createdAfter=yesterday", status: 422, code: "invalid-parameter", field: "createdAfter"},
+		"cursor of another list": {method: http.MethodGet, path: "/clusters?cursor=" + foreignCursor(t), status: 400, code: "cursor-invalid", field: "cursor"},
 		"limit":                  {method: http.MethodGet, path: "/clusters?limit=0", status: 422, code: "invalid-parameter", field: "limit"},
 		"member deleted":         {method: http.MethodDelete, path: "/clusters/" + swell.clusters[clusterA].ID, status: 409, code: "cluster-is-member"},
 		"member of another":      {method: http.MethodPost, path: "/clustergroups", body: values{"name": unique("bad"), "members": []string{swell.clusters[clusterA].ID}}, status: 409, code: "cluster-in-other-group", field: "members"},

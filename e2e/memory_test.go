@@ -75,7 +75,7 @@ func TestMemberLeaves(t *testing.T) {
 
 	stuck.breakDown()
 	var changed openapi.ClusterGroupAccepted
-	must(t, http.StatusAccepted, http.MethodPut, "/clustergroups/"+group, openapi.ClusterGroupRequest{Name: unique("renamed"), Members: []string{stays.id}}, &changed)
+	must(t, http.StatusAccepted, http.MethodPut, "/clustergroups/"+group+"?confirmRemovals=true", openapi.ClusterGroupRequest{Name: unique("renamed"), Members: []string{stays.id}}, &changed)
 	if len(changed.Runs) != 1 {
 		t.Fatalf("the change started runs %v, want one", changed.Runs)
 	}

@@ -20,6 +20,7 @@ var inputs = map[string]func() any{
 	"check-cluster":    input[workflow.TargetRef],
 	"check-release":    input[workflow.TargetRef],
 	"deploy-release":   input[workflow.TargetRef],
+	"diff-release":     input[workflow.TargetRef],
 	"evaluate-batch":   input[workflow.Progress],
 	"finish-run":       input[workflow.End],
 	"import-cluster":   input[events.APIGatewayV2HTTPRequest],

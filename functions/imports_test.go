@@ -19,6 +19,7 @@ var heavy = map[string][]string{
 	"plan-targets":     {helm, clientGo, registry}, // the package that checks charts also fetches them
 	"deploy-release":   {helm, clientGo, registry},
 	"prepare-release":  {clientGo},
+	"diff-release":     {clientGo},
 	"check-release":    {clientGo},
 	"check-cluster":    {clientGo},
 	"import-cluster":   {clientGo},

@@ -17,7 +17,7 @@ import (
 // neither Helm nor a Kubernetes client.
 var (
 	linksHelm       = []string{"admit-deployment", "deploy-release", "plan-targets"}
-	linksKubernetes = append([]string{"check-cluster", "check-release", "import-cluster", "prepare-release"}, linksHelm...)
+	linksKubernetes = append([]string{"check-cluster", "check-release", "diff-release", "import-cluster", "prepare-release"}, linksHelm...)
 )
 
 func TestFunctionsLinkWhatTheyMay(t *testing.T) {

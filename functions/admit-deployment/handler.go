@@ -10,6 +10,7 @@ import (
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/drift"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/openapi"
@@ -33,12 +34,14 @@ type store interface {
 	FindReleases(ctx context.Context, keys []release.Key) (map[release.Key]release.Release, error)
 	FindRepository(ctx context.Context, org, name string) (repository.Repository, error)
 	AdmitDeployment(ctx context.Context, a dynamo.Admission) (deployment.Deployment, run.Run, error)
+	AdmitPlan(ctx context.Context, d deployment.Draft, r run.Run) (run.Run, error)
 }
 
 type objects interface {
 	GetChart(ctx context.Context, org, digest string) ([]byte, error)
 	PutChart(ctx context.Context, org, digest string, archive []byte) error
 	GetValues(ctx context.Context, org, ref string, into any) error
+	GetFindings(ctx context.Context, org, ref string) ([]drift.Finding, error)
 	PutValues(ctx context.Context, org string, v any) (ref, digest string, err error)
 }
 
@@ -77,18 +80,23 @@ func (h handler) admit(w http.ResponseWriter, r *http.Request, org, groupID stri
 		openapi.Fail(w, r, h.log, err)
 		return
 	}
-	in := intake{handler: h, org: org, actor: openapi.PrincipalOf(r.Context()).Name, body: body}
+	in := intake{handler: h, org: org, actor: openapi.PrincipalOf(r.Context()).Name, body: body, ifMatch: r.Header.Get("If-Match")}
 	accepted, err := in.admit(r.Context(), groupID, field, releaseName)
 	if err != nil {
 		openapi.Fail(w, r, h.log, err)
 		return
 	}
 	admitted := accepted.run
-	if err := h.machines.Start(r.Context(), admitted.Type.Machine(), admitted.ID, admitted.Ref()); err != nil {
-		h.log.ErrorContext(r.Context(), "starting a run; the sweeper will", "run", admitted.ID, "error", err.Error())
-	}
+	h.start(r.Context(), admitted)
 	w.Header().Set("Location", openapi.RunLocation(admitted))
 	openapi.Write(w, http.StatusAccepted, openapi.AcceptedOf(accepted.deployment, admitted, accepted.members))
+}
+
+// start starts a run's machine. A start that fails is not the caller's concern: the sweeper starts the run under the same name.
+func (h handler) start(ctx context.Context, admitted run.Run) {
+	if err := h.machines.Start(ctx, admitted.Type.Machine(), admitted.ID, admitted.Ref()); err != nil {
+		h.log.ErrorContext(ctx, "starting a run; the sweeper will", "run", admitted.ID, "error", err.Error())
+	}
 }
 
 // PushChart keeps a chart archive, by its digest.
@@ -121,7 +129,7 @@ func (h handler) keepChart(ctx context.Context, org string, archive []byte) (cha
 // notBuilt refuses fields that Pipeline took and that do nothing here yet: they would be dropped in silence.
 func notBuilt(body openapi.DeploymentRequest) error {
 	for field, set := range map[string]bool{
-		"dryRun": body.DryRun, "dryrun": body.DryRunPipeline, "atomic": body.Atomic, "rollingMode": body.RollingMode, "package": body.Package != "",
+		"atomic": body.Atomic, "rollingMode": body.RollingMode, "package": body.Package != "",
 	} {
 		if set {
 			return problem.Invalid("not-built-yet", "%s is not built yet", field).At(field).Try("leave it out")

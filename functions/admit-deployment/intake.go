@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -30,6 +29,8 @@ type intake struct {
 	org   string
 	actor string
 	body  openapi.DeploymentRequest
+
+	ifMatch string
 }
 
 type accepted struct {
@@ -47,36 +48,58 @@ func (in intake) admit(ctx context.Context, groupID string, field openapi.FieldQ
 		return accepted{}, err
 	}
 	head, was, err := in.head(ctx, g, releaseName)
+	if err == nil {
+		head, err = in.settings(head)
+	}
 	if err != nil {
 		return accepted{}, err
 	}
 	if err := in.free(ctx, head, members); err != nil {
 		return accepted{}, err
 	}
-	values, err := in.values(ctx, was, members)
-	if err != nil {
-		return accepted{}, err
-	}
 	resolved, archive, err := in.chart(ctx, was)
 	if err != nil {
 		return accepted{}, err
 	}
+	secret, err := in.secret(ctx, head, was, archive)
+	if err != nil {
+		return accepted{}, err
+	}
+	intended, err := in.values(ctx, was, members, secret)
+	if err != nil {
+		return accepted{}, err
+	}
+	values := intended.values
 	if err := in.render(ctx, archive, head, values, members); err != nil {
 		return accepted{}, err
 	}
-	ref, _, err := in.objects.PutValues(ctx, in.org, values)
+	ref, own, err := in.keep(ctx, intended)
 	if err != nil {
 		return accepted{}, fmt.Errorf("keeping the values of deployment %s: %w", head.ReleaseName, err)
 	}
 	generation := deployment.Generation{
 		Org: in.org, DeploymentID: head.ID, Number: head.Newest + 1, Chart: resolved, ValuesRef: ref,
+		SecretPaths: secret.Strings(), OwnValuesRef: own, Reused: intended.reused,
 		Overridden: slices.Sorted(maps.Keys(values.Overrides)), TimeoutSeconds: in.timeout(was), CreatedAt: in.now().UTC(), CreatedBy: in.actor,
 	}
 	expected := head.Version
 	head.Generation = generation.Number
+	if in.body.DryRun || in.body.DryRunPipeline {
+		planned, err := in.plan(ctx, deployment.Draft{Deployment: head, Generation: generation, ExpectedVersion: expected})
+		return accepted{deployment: head, run: planned, members: members}, err
+	}
 	admitted := run.New(id.New(), run.Deploy, in.org, "api", in.actor, in.now().UTC()).About(head.ID, g.ID, head.ReleaseName, generation.Number)
 	head, admitted, err = in.store.AdmitDeployment(ctx, dynamo.Admission{Deployment: head, Generation: generation, Run: admitted, ExpectedVersion: expected})
 	return accepted{deployment: head, run: admitted, members: members}, err
+}
+
+// plan starts no deployment: a run finds what the draft would change, and nothing else is written.
+func (in intake) plan(ctx context.Context, d deployment.Draft) (run.Run, error) {
+	if d.Deployment.Deleting {
+		return run.Run{}, problem.Conflict("deployment-deleting", "deployment %q is being removed", d.Deployment.ReleaseName).
+			Try("wait for run %s, then create it again", d.Deployment.LastRun)
+	}
+	return in.store.AdmitPlan(ctx, d, run.New(id.New(), run.Plan, in.org, "api", in.actor, in.now().UTC()))
 }
 
 func (in intake) group(ctx context.Context, idOrName string, field openapi.FieldQuery) (group.Group, []cluster.Cluster, error) {
@@ -86,6 +109,9 @@ func (in intake) group(ctx context.Context, idOrName string, field openapi.Field
 	}
 	g, err := find(ctx, in.org, idOrName)
 	if err != nil {
+		return g, nil, err
+	}
+	if err := g.Fits(); err != nil {
 		return g, nil, err
 	}
 	found, err := in.store.FindClusters(ctx, in.org, g.Members)
@@ -116,6 +142,9 @@ func (in intake) head(ctx context.Context, g group.Group, releaseName string) (d
 		return d, nil, err
 	}
 	d, err := in.store.FindDeploymentByName(ctx, in.org, g.ID, releaseName)
+	if err == nil {
+		err = openapi.CheckIfMatch(in.ifMatch, d.Version)
+	}
 	if err != nil {
 		return d, nil, err
 	}
@@ -134,6 +163,18 @@ func (in intake) head(ctx context.Context, g group.Group, releaseName string) (d
 		d.Mode = deployment.Mode(in.body.Mode)
 	}
 	return d, &was, nil
+}
+
+// settings are those that the request names; the others stay.
+func (in intake) settings(d deployment.Deployment) (deployment.Deployment, error) {
+	if install := in.body.InstallOnJoin; install != nil {
+		d.InstallOnJoin = *install
+	}
+	if percent := in.body.RemovalLimitPercent; percent != nil {
+		d.RemovalLimit = *percent
+		return d, deployment.ValidateRemovalLimit(*percent)
+	}
+	return d, nil
 }
 
 func (in intake) newHead(g group.Group) (deployment.Deployment, error) {
@@ -175,32 +216,6 @@ func (in intake) free(ctx context.Context, d deployment.Deployment, members []cl
 		}
 	}
 	return nil
-}
-
-func (in intake) values(ctx context.Context, was *deployment.Generation, members []cluster.Cluster) (deployment.Values, error) {
-	names := make([]string, 0, len(members))
-	for _, c := range members {
-		names = append(names, c.Name)
-	}
-	values := deployment.Values{Common: in.body.Values, Overrides: in.body.ValueOverrides.Maps()}
-	if err := deployment.ValidateOverrides(values.Overrides, names); err != nil {
-		return values, err
-	}
-	if in.body.ReuseValues && was != nil {
-		var before deployment.Values
-		if err := in.objects.GetValues(ctx, in.org, was.ValuesRef, &before); err != nil {
-			return values, fmt.Errorf("reading the values of generation %d: %w", was.Number, err)
-		}
-		values = before.Reuse(values)
-	}
-	if values.Common == nil {
-		values.Common = map[string]any{}
-	}
-	if raw, err := json.Marshal(values); err != nil || len(raw) > deployment.MaxValuesBytes {
-		return values, problem.TooLarge("values-too-large", "values and overrides are %d bytes together", len(raw)).At("values").
-			Try("send at most %d KiB", deployment.MaxValuesBytes>>10)
-	}
-	return values, nil
 }
 
 func (in intake) timeout(was *deployment.Generation) int {

@@ -41,5 +41,5 @@ func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 		store: store, objects: bucket.Open(cfg, s.Bucket), charts: chart.NewFetcher(s.Networks.HTTPClient(20 * time.Second)),
 		machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
 	}
-	return apigw.Handle(openapi.Authenticate(admitdeployment.New(h), apikey.Open(store, keep, s.APIKey, log).Verify))
+	return apigw.Handle(openapi.Authenticate(openapi.Idempotent(admitdeployment.New(h), store, log), apikey.Open(store, keep, s.APIKey, log).Verify))
 }

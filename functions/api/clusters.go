@@ -13,7 +13,14 @@ import (
 
 // ListClusters answers the clusters of an org, as last seen.
 func (h handler) ListClusters(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, params openapi.ListClustersParams) {
-	clusters, next, err := h.store.ListClusters(r.Context(), org, dynamo.Page{Limit: params.Limit, Cursor: params.Cursor})
+	labels, err := openapi.ParseLabels(params.LabelSelector)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	filter := dynamo.ClusterFilter{Labels: labels, Status: cluster.Status(params.Status), Cloud: params.Cloud}
+	page := dynamo.Page{Limit: params.Limit, Cursor: params.Cursor, Sort: dynamo.Sort(params.Sort), NamePrefix: params.NamePrefix}
+	clusters, next, err := h.store.ListClusters(r.Context(), org, filter, page)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -32,12 +39,19 @@ func (h handler) GetCluster(w http.ResponseWriter, r *http.Request, org openapi.
 		h.fail(w, r, err)
 		return
 	}
-	openapi.Write(w, http.StatusOK, openapi.ClusterOf(c))
+	openapi.WriteVersion(w, http.StatusOK, c.Revision, openapi.ClusterOf(c))
 }
 
 // DeleteCluster forgets a cluster and its credential; the cluster itself stays as it is.
 func (h handler) DeleteCluster(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, id openapi.ClusterPath, params openapi.DeleteClusterParams) {
 	c, err := h.findCluster(r.Context(), org, id, params.Field)
+	if err == nil {
+		err = openapi.CheckIfMatch(params.IfMatch, c.Revision)
+	}
+	if err == nil && params.Force {
+		h.forgetCluster(w, r, c)
+		return
+	}
 	if err == nil {
 		err = h.bare(r.Context(), c)
 	}
@@ -48,10 +62,14 @@ func (h handler) DeleteCluster(w http.ResponseWriter, r *http.Request, org opena
 		h.fail(w, r, err)
 		return
 	}
-	if err := h.secrets.Delete(r.Context(), cluster.SecretName(org, c.ID)); err != nil {
-		h.log.ErrorContext(r.Context(), "deleting the credential of a deleted cluster", "cluster", c.ID, "error", err)
-	}
+	h.deleteCredential(r.Context(), c)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func (h handler) deleteCredential(ctx context.Context, c cluster.Cluster) {
+	if err := h.secrets.Delete(ctx, cluster.SecretName(c.Org, c.ID)); err != nil {
+		h.log.ErrorContext(ctx, "deleting the credential of a deleted cluster", "cluster", c.ID, "error", err)
+	}
 }
 
 // bare refuses to forget a cluster that still has releases: nobody could remove them any more.
@@ -62,7 +80,7 @@ func (h handler) bare(ctx context.Context, c cluster.Cluster) error {
 	}
 	if len(releases) > 0 && c.GroupID == "" {
 		return problem.Conflict("cluster-has-releases", "the cluster still has %d releases that Swell made", len(releases)).
-			Try("wait for the run that removes them, or delete their deployments")
+			Try("wait for the run that removes them, or delete their deployments; force=true forgets them with a cluster that is dead")
 	}
 	return nil
 }

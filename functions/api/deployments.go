@@ -12,6 +12,7 @@ import (
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/group"
+	"github.com/swell-sh/swell/shared/mask"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
@@ -25,19 +26,16 @@ func (h handler) ListDeployments(w http.ResponseWriter, r *http.Request, org ope
 		h.fail(w, r, err)
 		return
 	}
-	deployments, next, err := h.store.ListDeployments(r.Context(), org, g.ID, dynamo.Page{Limit: params.Limit, Cursor: params.Cursor})
+	filter := dynamo.IntentFilter{Chart: params.Chart, Namespace: params.Namespace}
+	page := dynamo.Page{Limit: params.Limit, Cursor: params.Cursor, Sort: dynamo.Sort(params.Sort), NamePrefix: params.NamePrefix}
+	intents, next, err := h.store.ListIntents(r.Context(), org, g.ID, filter, page)
 	if err != nil {
-		h.fail(w, r, err)
+		h.fail(w, r, fmt.Errorf("listing the deployments of group %s: %w", g.Name, err))
 		return
 	}
 	list := openapi.DeploymentList{NextCursor: next}
-	for _, d := range deployments {
-		gen, err := h.store.FindGeneration(r.Context(), org, d.ID, d.Generation)
-		if err != nil {
-			h.fail(w, r, fmt.Errorf("finding generation %d of deployment %s: %w", d.Generation, d.ReleaseName, err))
-			return
-		}
-		list.Items = append(list.Items, openapi.SummaryOf(d, gen))
+	for _, i := range intents { // one whose generation is lost is answered without its chart
+		list.Items = append(list.Items, openapi.SummaryOf(i.Deployment, i.Generation))
 	}
 	openapi.Write(w, http.StatusOK, list)
 }
@@ -63,19 +61,23 @@ func (h handler) GetDeployment(w http.ResponseWriter, r *http.Request, org opena
 		h.fail(w, r, fmt.Errorf("describing deployment %s: %w", d.ReleaseName, err))
 		return
 	}
-	openapi.Write(w, http.StatusOK, doc)
+	openapi.WriteVersion(w, http.StatusOK, d.Version, doc)
 }
 
 func (h handler) describe(ctx context.Context, g group.Group, d deployment.Deployment) (openapi.Deployment, error) {
 	var (
 		gen      deployment.Generation
 		values   deployment.Values
+		secret   mask.Paths
 		releases []release.Release
 		last     []run.Target
 	)
 	tasks, taskCtx := errgroup.WithContext(ctx)
 	tasks.Go(func() (err error) {
 		if gen, err = h.store.FindGeneration(taskCtx, d.Org, d.ID, d.Generation); err != nil {
+			return err
+		}
+		if secret, err = h.secret(taskCtx, d, gen); err != nil {
 			return err
 		}
 		return h.values.GetValues(taskCtx, d.Org, gen.ValuesRef, &values)
@@ -95,7 +97,7 @@ func (h handler) describe(ctx context.Context, g group.Group, d deployment.Deplo
 	if err != nil {
 		return openapi.Deployment{}, err
 	}
-	return openapi.DeploymentOf(d, gen, values, openapi.TargetsOf(d, clusters, releases, last)), nil
+	return openapi.DeploymentOf(d, gen, values, secret, openapi.TargetsOf(d, clusters, releases, last)), nil
 }
 
 // targetClusters are the group's members, and ex-members that still hold a release.
@@ -110,16 +112,19 @@ func (h handler) targetClusters(ctx context.Context, g group.Group, releases []r
 
 // SyncDeployment brings every target to the current generation again, and uninstalls from clusters that are no longer members.
 func (h handler) SyncDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, name openapi.ReleaseNamePath, params openapi.SyncDeploymentParams) {
-	h.admit(w, r, org, idOrName, params.Field, name, run.Sync)
+	h.admit(w, r, org, idOrName, params.Field, name, run.Sync, params.IfMatch, params.ConfirmRemovals)
 }
 
 // CheckDeployment looks at every target now, and changes nothing.
 func (h handler) CheckDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, name openapi.ReleaseNamePath, params openapi.CheckDeploymentParams) {
-	h.admit(w, r, org, idOrName, params.Field, name, run.Check)
+	h.admit(w, r, org, idOrName, params.Field, name, run.Check, "", false)
 }
 
-func (h handler) admit(w http.ResponseWriter, r *http.Request, org, idOrName string, field openapi.FieldQuery, name string, typ run.Type) {
+func (h handler) admit(w http.ResponseWriter, r *http.Request, org, idOrName string, field openapi.FieldQuery, name string, typ run.Type, ifMatch string, confirmed bool) {
 	g, d, err := h.findDeployment(r.Context(), org, idOrName, field, name)
+	if err == nil {
+		err = openapi.CheckIfMatch(ifMatch, d.Version)
+	}
 	if err == nil && typ == run.Sync {
 		err = h.idle(r.Context(), d)
 	}
@@ -128,6 +133,7 @@ func (h handler) admit(w http.ResponseWriter, r *http.Request, org, idOrName str
 		return
 	}
 	admitted := h.newRun(r.Context(), typ, d)
+	admitted.ConfirmRemovals = confirmed
 	d, admitted, err = h.store.AdmitRun(r.Context(), d, admitted, d.Version, false)
 	if err != nil {
 		h.fail(w, r, err)
@@ -152,6 +158,9 @@ func (h handler) idle(ctx context.Context, d deployment.Deployment) error {
 // DeleteDeployment starts the removal of a deployment from all its targets. Without force it stays on record until every target is clean.
 func (h handler) DeleteDeployment(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, name openapi.ReleaseNamePath, params openapi.DeleteDeploymentParams) {
 	g, d, err := h.findDeployment(r.Context(), org, idOrName, params.Field, name)
+	if err == nil {
+		err = openapi.CheckIfMatch(params.IfMatch, d.Version)
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return

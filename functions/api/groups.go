@@ -2,36 +2,37 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 
-	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
-	"github.com/swell-sh/swell/shared/release"
-	"github.com/swell-sh/swell/shared/run"
 )
 
 // ListClusterGroups answers the groups of an org with their members.
 func (h handler) ListClusterGroups(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, params openapi.ListClusterGroupsParams) {
-	groups, next, err := h.store.ListGroups(r.Context(), org, dynamo.Page{Limit: params.Limit, Cursor: params.Cursor})
+	groups, next, err := h.store.ListGroups(r.Context(), org, dynamo.Page{Limit: params.Limit, Cursor: params.Cursor, Sort: dynamo.Sort(params.Sort), NamePrefix: params.NamePrefix})
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
+	var members []string
+	for _, g := range groups {
+		members = append(members, g.Members...)
+	}
+	slices.Sort(members)
+	found, err := h.store.FindClusters(r.Context(), org, slices.Compact(members))
+	if err != nil {
+		h.fail(w, r, fmt.Errorf("finding the members of %d groups: %w", len(groups), err))
+		return
+	}
 	list := openapi.ClusterGroupList{NextCursor: next}
 	for _, g := range groups {
-		doc, err := h.describeGroup(r.Context(), g)
-		if err != nil {
-			h.fail(w, r, err)
-			return
-		}
-		list.Items = append(list.Items, doc)
+		list.Items = append(list.Items, openapi.GroupOf(g, found))
 	}
 	openapi.Write(w, http.StatusOK, list)
 }
@@ -48,7 +49,7 @@ func (h handler) GetClusterGroup(w http.ResponseWriter, r *http.Request, org ope
 		h.fail(w, r, err)
 		return
 	}
-	openapi.Write(w, http.StatusOK, doc)
+	openapi.WriteVersion(w, http.StatusOK, g.Version, doc)
 }
 
 func (h handler) describeGroup(ctx context.Context, g group.Group) (openapi.ClusterGroup, error) {
@@ -66,9 +67,8 @@ func (h handler) CreateClusterGroup(w http.ResponseWriter, r *http.Request, org 
 		h.fail(w, r, err)
 		return
 	}
-	g := group.Group{Org: org, ID: id.New(), Name: body.Name, Members: body.Members, CreatedAt: h.now(), CreatedBy: openapi.PrincipalOf(r.Context()).Name}
-	slices.Sort(g.Members)
-	if err := h.checkMembers(r.Context(), g); err != nil {
+	g := group.Group{Org: org, ID: id.New(), CreatedAt: h.now(), CreatedBy: openapi.PrincipalOf(r.Context()).Name}
+	if g, err = h.wanted(r.Context(), g, body); err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -83,6 +83,21 @@ func (h handler) CreateClusterGroup(w http.ResponseWriter, r *http.Request, org 
 	}
 	w.Header().Set("Location", r.URL.Path+"/"+g.ID)
 	openapi.Write(w, http.StatusCreated, doc)
+}
+
+// wanted is the group as the request has it, with the members that it then has.
+func (h handler) wanted(ctx context.Context, g group.Group, body openapi.ClusterGroupRequest) (group.Group, error) {
+	g, err := body.ApplyTo(g)
+	if err == nil {
+		err = h.checkMembers(ctx, g)
+	}
+	if err != nil {
+		return g, err
+	}
+	if g, err = h.store.ResolveMembers(ctx, g); err != nil {
+		return g, err
+	}
+	return g, g.Fits()
 }
 
 func (h handler) checkMembers(ctx context.Context, g group.Group) error {
@@ -100,8 +115,8 @@ func (h handler) checkMembers(ctx context.Context, g group.Group) error {
 	return nil
 }
 
-// UpdateClusterGroup renames a group and replaces its members. A cluster that leaves has its releases removed by a run for each deployment; one
-// that joins gets nothing until a deployment is updated.
+// UpdateClusterGroup replaces a group. A cluster that leaves has its releases removed by a run for each deployment; one that joins gets a deployment
+// that installs on joining. Where a deployment would lose more of its targets than it allows, nothing is changed.
 func (h handler) UpdateClusterGroup(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, params openapi.UpdateClusterGroupParams) {
 	body, err := openapi.Decode[openapi.ClusterGroupRequest](r, maxSmallBody)
 	if err != nil {
@@ -113,19 +128,27 @@ func (h handler) UpdateClusterGroup(w http.ResponseWriter, r *http.Request, org 
 		h.fail(w, r, err)
 		return
 	}
-	becomes := was
-	becomes.Name, becomes.Members = body.Name, body.Members
-	slices.Sort(becomes.Members)
-	if err := h.checkMembers(r.Context(), becomes); err != nil {
+	if err := openapi.CheckIfMatch(params.IfMatch, was.Version); err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	join, leave := was.Change(becomes.Members)
-	if becomes, err = h.store.UpdateGroup(r.Context(), becomes, was.Version, join, leave); err != nil {
+	becomes, err := h.wanted(r.Context(), was, body)
+	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	runs, err := h.removeFromLeavers(r.Context(), becomes)
+	all, err := h.moves(r.Context(), becomes)
+	if err == nil && !params.ConfirmRemovals {
+		err = guard(all)
+	}
+	if err == nil {
+		_, err = h.store.UpdateGroup(r.Context(), becomes, was.Version)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	runs, err := h.carryOut(r.Context(), all, params.ConfirmRemovals)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -133,53 +156,12 @@ func (h handler) UpdateClusterGroup(w http.ResponseWriter, r *http.Request, org 
 	openapi.Write(w, http.StatusAccepted, openapi.ClusterGroupAccepted{ID: was.ID, Runs: runs})
 }
 
-// removeFromLeavers starts a run for each deployment that has releases on clusters that are no members any more: those that just left, and
-// those that an update before this one left behind. A deployment that is being removed needs none.
-func (h handler) removeFromLeavers(ctx context.Context, g group.Group) ([]string, error) {
-	deployments, err := h.deployments(ctx, g)
-	if err != nil {
-		return nil, err
-	}
-	runs, errs := []string{}, []error{}
-	for _, d := range deployments {
-		if d.Deleting {
-			continue
-		}
-		started, err := h.leave(ctx, g, d)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("removing deployment %s from clusters that left: %w", d.ReleaseName, err))
-		}
-		if started != "" {
-			runs = append(runs, started)
-		}
-	}
-	return runs, errors.Join(errs...)
-}
-
-func (h handler) leave(ctx context.Context, g group.Group, d deployment.Deployment) (runID string, err error) {
-	owned, err := h.store.ListReleasesOfOwner(ctx, d.Org, release.OwnedByDeployment(d.ID))
-	if err != nil {
-		return "", err
-	}
-	leaving := h.newRun(ctx, run.Leave, d)
-	for _, rel := range owned {
-		if !slices.Contains(g.Members, rel.ClusterID) {
-			leaving.Only = append(leaving.Only, rel.ClusterID)
-		}
-	}
-	if len(leaving.Only) == 0 {
-		return "", nil
-	}
-	if _, leaving, err = h.store.AdmitRun(ctx, d, leaving, d.Version, false); err != nil {
-		return "", err
-	}
-	h.start(ctx, leaving)
-	return leaving.ID, nil
-}
-
 // DeleteClusterGroup forgets a group without deployments; with removeDeployments it first starts their removal and asks to come again.
 func (h handler) DeleteClusterGroup(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, idOrName openapi.GroupPath, params openapi.DeleteClusterGroupParams) {
 	g, err := h.findGroup(r.Context(), org, idOrName, params.Field)
+	if err == nil {
+		err = openapi.CheckIfMatch(params.IfMatch, g.Version)
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -190,7 +172,7 @@ func (h handler) DeleteClusterGroup(w http.ResponseWriter, r *http.Request, org 
 		return
 	}
 	if len(deployments) == 0 {
-		if err := h.store.DeleteGroup(r.Context(), org, g.ID); err != nil {
+		if err := h.store.DeleteGroup(r.Context(), org, g.ID, g.Version); err != nil {
 			h.fail(w, r, err)
 			return
 		}

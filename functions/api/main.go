@@ -36,5 +36,5 @@ func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 		store: store, values: bucket.Open(cfg, s.Bucket), secrets: keep, machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
 		version: openapi.Version{Version: boot.Version, Commit: boot.Commit},
 	}
-	return apigw.Handle(openapi.Authenticate(api.New(h), apikey.Open(store, keep, s.APIKey, log).Verify))
+	return apigw.Handle(openapi.Authenticate(openapi.Idempotent(api.New(h), store, log), apikey.Open(store, keep, s.APIKey, log).Verify))
 }

@@ -12,7 +12,13 @@ import (
 
 // ListRuns answers the runs of an org, newest first.
 func (h handler) ListRuns(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, params openapi.ListRunsParams) {
-	filter := dynamo.RunFilter{Type: run.Type(params.Type), Status: run.Status(params.Status), DeploymentID: params.DeploymentID}
+	filter := dynamo.RunFilter{Type: run.Type(params.Type), Status: run.Status(params.Status), DeploymentID: params.DeploymentID, Trigger: string(params.Trigger)}
+	if params.CreatedAfter != nil {
+		filter.After = *params.CreatedAfter
+	}
+	if params.CreatedBefore != nil {
+		filter.Before = *params.CreatedBefore
+	}
 	runs, next, err := h.store.ListRuns(r.Context(), org, filter, dynamo.Page{Limit: params.Limit, Cursor: params.Cursor})
 	if err != nil {
 		h.fail(w, r, err)
@@ -32,27 +38,25 @@ func (h handler) ListRuns(w http.ResponseWriter, r *http.Request, org openapi.Or
 
 // GetRun answers a run with its targets and steps. If-None-Match makes watching it cheap.
 func (h handler) GetRun(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, runID openapi.RunPath, params openapi.GetRunParams) {
-	one, err := h.store.FindRun(r.Context(), org, runID)
+	tag := func(one run.Run) string { return fmt.Sprintf(`"%d"`, one.Version) }
+	if params.IfNoneMatch != "" {
+		one, err := h.store.FindRun(r.Context(), org, runID)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		if params.IfNoneMatch == tag(one) {
+			w.Header().Set("ETag", tag(one))
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	one, targets, steps, err := h.store.ReadRun(r.Context(), org, runID)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	tag := fmt.Sprintf(`"%d"`, one.Version)
-	w.Header().Set("ETag", tag)
-	if params.IfNoneMatch == tag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	targets, err := h.store.ListTargets(r.Context(), org, one.ID)
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	steps, err := h.store.ListSteps(r.Context(), org, one.ID)
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
+	w.Header().Set("ETag", tag(one))
 	openapi.Write(w, http.StatusOK, openapi.RunDetailsOf(one, targets, steps))
 }
 

@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/drift"
+	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
@@ -22,14 +25,12 @@ import (
 )
 
 type store interface {
+	releases
 	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
-	ListReleasesOfCluster(ctx context.Context, org, clusterID string) ([]release.Release, error)
 	MarkClusterChecked(ctx context.Context, org, id, version string, nodes int, at, next time.Time) error
 	MarkClusterUnreachable(ctx context.Context, org, id, cause string, at, next time.Time) error
-	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
-	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
+	FindSchedule(ctx context.Context, org, groupID string) (group.Reconcile, error)
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
-	ClearActiveRun(ctx context.Context, key release.Key, run string) error
 	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	PutStep(ctx context.Context, org, run string, step run.Step) error
@@ -38,12 +39,22 @@ type store interface {
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
 }
 
+// releases is what is kept of them.
+type releases interface {
+	ListReleasesOfCluster(ctx context.Context, org, clusterID string) ([]release.Release, error)
+	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
+	SetDrift(ctx context.Context, key release.Key, found release.Drift, previous *release.Drift) (wrote bool, err error)
+	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
+	ClearActiveRun(ctx context.Context, key release.Key, run string) error
+}
+
 type machines interface {
 	Start(ctx context.Context, machine, name string, input any) error
 }
 
 type objects interface {
 	GetValues(ctx context.Context, org, ref string, into any) error
+	PutFindings(ctx context.Context, org string, findings []drift.Finding, known string) (ref string, err error)
 }
 
 type handler struct {
@@ -106,7 +117,7 @@ func (h handler) handleTask(ctx context.Context, ref workflow.TargetRef) (struct
 	t.Status, t.StartedAt, t.EndedAt = run.TargetSucceeded, began, h.now()
 	err = errors.Join(v.unreachable, v.faults)
 	if v.unreachable == nil {
-		err = errors.Join(err, h.health(ctx, v, release.OwnedByDeployment(r.DeploymentID)))
+		err = errors.Join(err, v.health(ctx, release.OwnedByDeployment(r.DeploymentID)))
 	}
 	step := run.Step{ClusterID: t.ClusterID, ClusterName: t.ClusterName, State: "CheckCluster", Attempt: ref.Attempt, Status: "Succeeded", StartedAt: began, EndedAt: h.now()}
 	if err != nil {
@@ -126,11 +137,13 @@ func (h handler) handleTask(ctx context.Context, ref workflow.TargetRef) (struct
 type visit struct {
 	cluster     cluster.Cluster
 	client      *kube.Client
-	releases    []release.Release // with what was just observed
-	metas       []record.Meta
+	looks       []*look
 	unreachable error
 	faults      error // of single releases; the others were looked at
 }
+
+// atOnce is how many releases are looked at side by side; each reads its objects side by side too.
+const atOnce = 4
 
 func (v visit) close() {
 	if v.client != nil {
@@ -138,47 +151,44 @@ func (v visit) close() {
 	}
 }
 
-// visit lists Helm's records of the cluster once, metadata only, and reads the payload of those whose newest revision was not seen before.
+// visit lists Helm's records of the cluster once, metadata only, and then looks at each release.
 func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, error) {
 	var v visit
 	var err error
 	if v.cluster, err = h.store.FindCluster(ctx, ref.Org, ref.Cluster); err != nil {
 		return v, fmt.Errorf("finding cluster %s: %w", ref.Cluster, err)
 	}
-	if v.releases, err = h.store.ListReleasesOfCluster(ctx, ref.Org, ref.Cluster); err != nil {
+	releases, err := h.store.ListReleasesOfCluster(ctx, ref.Org, ref.Cluster)
+	if err != nil {
 		return v, fmt.Errorf("listing the releases of cluster %s: %w", v.cluster.Name, err)
 	}
 	began := h.now() // what was stored since must not be overwritten by what this look saw before
-	next := cluster.NextCheck(v.cluster.ID, began)
+	every := time.Duration(ref.EverySeconds) * time.Second
+	var metas []record.Meta
 	if v.client, err = h.clusters.Open(ctx, v.cluster); err == nil {
-		v.metas, err = record.List(ctx, v.client.Metadata(), "")
+		metas, err = record.List(ctx, v.client.Metadata(), "")
 	}
 	if err != nil {
 		err = kube.Classify(err)
 		v.unreachable = fmt.Errorf("looking at cluster %s: %w", v.cluster.Name, err)
-		return v, h.store.MarkClusterUnreachable(ctx, ref.Org, ref.Cluster, err.Error(), began, next)
+		return v, h.store.MarkClusterUnreachable(ctx, ref.Org, ref.Cluster, err.Error(), began, v.cluster.NextCheck(every, false, began))
 	}
-	var errs []error
-	for i, rel := range v.releases {
-		if rel.ActiveRun != "" {
-			held, err := h.held(ctx, rel)
-			if held || err != nil {
-				errs = append(errs, err)
-				continue // a run has it: its own states record
+	errs := make([]error, len(releases))
+	var tasks errgroup.Group
+	tasks.SetLimit(atOnce)
+	for i, rel := range releases {
+		l := &look{handler: h, client: v.client, release: rel, history: record.History(metas, record.Key{Namespace: rel.Namespace, Name: rel.Name}), at: began}
+		v.looks = append(v.looks, l)
+		tasks.Go(func() error {
+			if err := l.do(ctx); err != nil {
+				errs[i] = fmt.Errorf("looking at release %s of cluster %s: %w", rel.Name, v.cluster.Name, err)
 			}
-			v.releases[i].ActiveRun = ""
-		}
-		observed, err := h.observe(ctx, v, rel, began)
-		if err == nil {
-			_, err = h.store.SetObserved(ctx, rel.Key, observed, rel.Observed)
-			v.releases[i].Observed = &observed
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("looking at release %s of cluster %s: %w", rel.Name, v.cluster.Name, err))
-		}
+			return nil
+		})
 	}
+	_ = tasks.Wait() // each look has its own error
 	v.faults = errors.Join(errs...)
-	return v, h.store.MarkClusterChecked(ctx, ref.Org, ref.Cluster, v.cluster.Version, v.cluster.Nodes, began, next)
+	return v, h.store.MarkClusterChecked(ctx, ref.Org, ref.Cluster, v.cluster.Version, v.cluster.Nodes, began, v.cluster.NextCheck(every, true, began))
 }
 
 // held says whether the run that took the release is under way. One that died left its name there and holds nothing.
@@ -193,105 +203,34 @@ func (h handler) held(ctx context.Context, rel release.Release) (bool, error) {
 	return false, h.store.ClearActiveRun(ctx, rel.Key, rel.ActiveRun)
 }
 
-func (h handler) observe(ctx context.Context, v visit, rel release.Release, at time.Time) (release.Observed, error) {
-	history := record.History(v.metas, record.Key{Namespace: rel.Namespace, Name: rel.Name})
-	now := record.Observed(history, at)
-	if was := rel.Observed; was != nil && now.SameRecord(*was) && was.ChartVersion != "" {
-		now.ChartName, now.ChartVersion, now.ValuesDigest, now.Differs = was.ChartName, was.ChartVersion, was.ValuesDigest, was.Differs
-		if release.InSync(rel.Desired, &now) {
-			now.Differs = nil
-		}
-		return now, nil
-	}
-	if now.Absent {
-		return now, nil
-	}
-	stored, err := record.Get(ctx, v.client.Kubernetes().CoreV1(), history[0].Namespace, history[0].SecretName)
-	if err != nil {
-		return now, err
-	}
-	now.ChartName, now.ChartVersion = stored.ChartName, stored.ChartVersion
-	if release.InSync(rel.Desired, &now) {
-		return now, nil
-	}
-	now.Differs, err = h.differs(ctx, rel, stored)
-	return now, err
-}
-
-// differs names the values in which a record is not as desired, by path; never their contents.
-func (h handler) differs(ctx context.Context, rel release.Release, stored record.Record) ([]string, error) {
-	if rel.Desired == nil || rel.Desired.Absent {
-		return nil, nil
-	}
-	entry, err := h.store.FindPlanEntry(ctx, rel.Org, rel.Desired.PlanHash, rel.ClusterID)
-	if err != nil {
-		return nil, err
-	}
-	var want map[string]any
-	if err := h.objects.GetValues(ctx, rel.Org, entry.ValuesRef, &want); err != nil {
-		return nil, err
-	}
-	return deployment.DifferingPaths(want, stored.Config), nil
-}
-
-// health looks whether the workloads of the owner's releases run.
-func (h handler) health(ctx context.Context, v visit, owner release.Owner) error {
-	var errs []error
-	for _, rel := range v.releases {
-		if rel.Owner != owner || rel.Observed == nil || rel.Observed.Absent {
-			continue
-		}
-		history := record.History(v.metas, record.Key{Namespace: rel.Namespace, Name: rel.Name})
-		if len(history) == 0 {
-			continue
-		}
-		stored, err := record.Get(ctx, v.client.Kubernetes().CoreV1(), history[0].Namespace, history[0].SecretName)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		state, err := v.client.Readiness(ctx, []byte(stored.Manifest), rel.Namespace)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		health, message := release.Progressing, state.Message()
-		switch {
-		case state.Ready:
-			health, message = release.Healthy, ""
-		case state.Failed || rel.Observed.Status == "failed":
-			health = release.Unhealthy
-		}
-		if health != rel.Health || message != rel.HealthMessage {
-			errs = append(errs, h.store.SetHealth(ctx, rel.Key, health, message, h.now()))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// correct starts a sync of the releases that are not as desired, where their deployment says so and no run is under way.
+// correct starts a run for the releases that reconcile may do something about, while no other run is under way.
 func (h handler) correct(ctx context.Context, v visit) error {
 	var errs []error
-	for _, rel := range v.releases {
-		if rel.ActiveRun != "" || rel.Desired == nil || release.InSync(rel.Desired, rel.Observed) || rel.Owner.Kind != "deployment" {
+	for _, l := range v.looks {
+		if l.release.ActiveRun != "" || l.release.Desired == nil || l.release.Observed == nil || l.release.Owner.Kind != "deployment" {
 			continue
 		}
-		if err := h.correctOne(ctx, rel); err != nil {
-			errs = append(errs, fmt.Errorf("correcting release %s on cluster %s: %w", rel.Name, v.cluster.Name, err))
+		if err := h.correctOne(ctx, l); err != nil {
+			errs = append(errs, fmt.Errorf("correcting release %s on cluster %s: %w", l.release.Name, v.cluster.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (h handler) correctOne(ctx context.Context, rel release.Release) error {
-	d, err := h.store.FindDeployment(ctx, rel.Org, rel.Owner.ID)
-	if err != nil {
+func (h handler) correctOne(ctx context.Context, l *look) error {
+	rel := l.release
+	if !l.action(deployment.Correct).Writes() {
+		return nil // whatever its deployment says
+	}
+	d, err := l.owner(ctx)
+	if err != nil || d.Deleting || rel.Desired.Generation != d.Generation {
 		return err
 	}
-	if d.Mode != deployment.Correct || d.Deleting || rel.Desired.Generation != d.Generation {
+	action := l.action(d.Mode)
+	if !action.Writes() {
 		return nil
 	}
-	if may, err := h.mayRun(ctx, rel, d); err != nil || !may {
+	if may, err := h.mayRun(ctx, rel, d, action); err != nil || !may {
 		return err
 	}
 	sync := run.New(h.newID(), run.Sync, rel.Org, "reconcile", "reconcile", h.now()).About(d.ID, d.GroupID, d.ReleaseName, d.Generation)
@@ -306,9 +245,17 @@ func (h handler) correctOne(ctx context.Context, rel release.Release) error {
 	return h.machines.Start(ctx, sync.Type.Machine(), sync.ID, sync.Ref())
 }
 
-// mayRun says whether reconcile may start a run for the release: not while one of its deployment is under way, not soon after one failed on
-// this target, and not where a hook outlived its verb: its Job may still run, and a rerun would delete it.
-func (h handler) mayRun(ctx context.Context, rel release.Release, d deployment.Deployment) (bool, error) {
+// mayRun says whether reconcile may start a run for the release: not while a window of its group is closed or a run of its deployment under way,
+// nor before the target may have the same again.
+func (h handler) mayRun(ctx context.Context, rel release.Release, d deployment.Deployment, action release.Action) (bool, error) {
+	schedule, err := h.store.FindSchedule(ctx, d.Org, d.GroupID)
+	if err != nil {
+		return false, err
+	}
+	if !schedule.Open(h.now()) {
+		h.log.InfoContext(ctx, "held back by a window", "group", d.GroupID, "deployment", d.ReleaseName, "cluster", rel.ClusterID, "action", action)
+		return false, nil
+	}
 	last, err := h.store.FindRun(ctx, rel.Org, d.LastRun)
 	if err != nil || !last.Status.Done() {
 		return false, err
@@ -317,5 +264,5 @@ func (h handler) mayRun(ctx context.Context, rel release.Release, d deployment.D
 	if problem.Is(err, "target-not-found") {
 		return true, nil
 	}
-	return t.MayRepeat(h.now()), err
+	return t.MayRepeat(action, h.now()), err
 }

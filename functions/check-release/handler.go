@@ -28,6 +28,7 @@ type store interface {
 	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
 	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
 	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
+	SetHealthy(ctx context.Context, key release.Key, revision int, at time.Time) error
 }
 
 type handler struct {
@@ -105,7 +106,7 @@ func (l look) do(ctx context.Context) error {
 	}
 	switch now := time.Now(); {
 	case state.Ready:
-		return l.store.SetHealth(ctx, l.entry.Key, release.Healthy, "", now.UTC())
+		return l.store.SetHealthy(ctx, l.entry.Key, history[0].Revision, now.UTC())
 	case state.Failed:
 		return l.fail(ctx, history[0], "workload-failed", waits)
 	case now.After(l.deadline):
@@ -118,7 +119,7 @@ func (l look) do(ctx context.Context) error {
 // gone: nothing that the owner made is left; a history that a person kept, or somebody else's release, may be.
 func (l look) gone(ctx context.Context, history []record.Meta) error {
 	want := release.Want{Owner: l.release.Owner, Absent: true}
-	if release.Decide(record.Seen(history), want, time.Now()).Action == release.None {
+	if release.Decide(record.Seen(history), want, release.Policy{}, time.Now()).Action == release.None {
 		_, err := l.store.SetObserved(ctx, l.entry.Key, release.Observed{Absent: true, At: time.Now().UTC()}, l.release.Observed)
 		return err
 	}

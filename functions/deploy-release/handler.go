@@ -10,6 +10,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/drift"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/problem"
@@ -35,6 +36,7 @@ type store interface {
 	AcquireLease(ctx context.Context, key release.Key, holder string, now, until time.Time) (fence int64, err error)
 	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
 	SetDesired(ctx context.Context, key release.Key, owner release.Owner, desired release.Desired) error
+	SetDrift(ctx context.Context, key release.Key, found release.Drift, previous *release.Drift) (wrote bool, err error)
 	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
 }
 
@@ -60,7 +62,7 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, fmt.Errorf("finding the plan entry of cluster %s: %w", ref.Cluster, err)
 	}
 	note.ClusterName = entry.ClusterName
-	r, err := h.permitted(ctx, ref)
+	r, d, err := h.permitted(ctx, ref)
 	if err != nil {
 		return note, err
 	}
@@ -88,35 +90,36 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	if err := h.store.SetDesired(ctx, entry.Key, release.OwnedByDeployment(r.DeploymentID), desired); err != nil {
 		return note, fmt.Errorf("moving the desired state of release %s on cluster %s: %w", entry.Key.Name, entry.ClusterName, err)
 	}
-	v := verb{handler: h, run: r, entry: entry, fence: fence, until: until, deadline: deadline}
+	v := verb{handler: h, run: r, ignore: d.Ignore, entry: entry, fence: fence, until: until, deadline: deadline}
 	return note, v.do(ctx)
 }
 
 // permitted refuses a run that was canceled or superseded, and says on the target what happens now.
-func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (run.Run, error) {
+func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (run.Run, deployment.Deployment, error) {
 	r, err := h.store.FindRun(ctx, ref.Org, ref.Run)
 	if err != nil {
-		return r, fmt.Errorf("finding run %s: %w", ref.Run, err)
+		return r, deployment.Deployment{}, fmt.Errorf("finding run %s: %w", ref.Run, err)
 	}
 	d, err := h.store.FindDeployment(ctx, ref.Org, r.DeploymentID)
 	if err != nil {
-		return r, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
+		return r, d, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
 	}
 	if err := task.Stopped(r, d); err != nil {
-		return r, err
+		return r, d, err
 	}
 	t, err := h.store.FindTarget(ctx, ref.Org, ref.Run, ref.Cluster)
 	if err != nil {
-		return r, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
+		return r, d, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
 	}
 	t.Status = run.TargetDeploying
-	return r, h.store.UpdateTarget(ctx, ref.Org, ref.Run, t)
+	return r, d, h.store.UpdateTarget(ctx, ref.Org, ref.Run, t)
 }
 
 // verb is one operation under a lease.
 type verb struct {
 	handler
 	run      run.Run
+	ignore   []deployment.Ignore
 	entry    release.PlanEntry
 	fence    int64
 	until    time.Time
@@ -145,11 +148,21 @@ func (v verb) do(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding release %s: %w", v.entry.Key.Name, err)
 	}
-	seen := record.Seen(history)
-	decision := release.Decide(seen, release.Want{Owner: rel.Owner, InputHash: v.entry.InputHash, Absent: v.entry.Absent}, time.Now())
+	decision, live, err := v.decide(ctx, client, rel, history)
+	if err != nil {
+		return err
+	}
+	if done, err := v.bound(ctx, rel, history, decision.Action); done {
+		return err
+	}
 	switch decision.Action {
 	case release.None:
-		return v.observe(ctx, rel, history)
+		return errors.Join(v.observe(ctx, rel, history), v.inSync(ctx, rel))
+	case release.Repair:
+		if err := v.repair(ctx, client, live); err != nil {
+			return err
+		}
+		return errors.Join(v.observe(ctx, rel, history), v.inSync(ctx, rel))
 	case release.Refuse:
 		if err := v.observe(ctx, rel, history); err != nil {
 			return err
@@ -160,7 +173,12 @@ func (v verb) do(ctx context.Context) error {
 			return fmt.Errorf("recovering release %s on cluster %s: %w", v.entry.Key.Name, c.Name, kube.Classify(err))
 		}
 	}
-	applyErr := v.apply(ctx, cred, rel, decision.Action)
+	return v.change(ctx, client, cred, rel, decision.Action)
+}
+
+// change runs the verb, and records what became of it.
+func (v verb) change(ctx context.Context, client *kube.Client, cred kube.Credential, rel release.Release, action release.Action) error {
+	applyErr := v.apply(ctx, cred, rel, action)
 	after, err := v.history(context.WithoutCancel(ctx), client)
 	if err != nil {
 		return errors.Join(applyErr, err)
@@ -171,8 +189,20 @@ func (v verb) do(ctx context.Context) error {
 	if err := v.observe(ctx, rel, after); err != nil {
 		return errors.Join(applyErr, err)
 	}
-	v.prune(context.WithoutCancel(ctx), client, after)
+	v.prune(context.WithoutCancel(ctx), client, after, rel.Healthy)
 	return applyErr
+}
+
+// decide looks at the objects only where the record is as it should be: any other action writes them anyway.
+func (v verb) decide(ctx context.Context, client *kube.Client, rel release.Release, history []record.Meta) (release.Decision, comparison, error) {
+	seen, want := record.Seen(history), release.Want{Owner: rel.Owner, InputHash: v.entry.InputHash, Absent: v.entry.Absent}
+	decision := release.Decide(seen, want, release.Policy{}, time.Now())
+	if decision.Action != release.None || v.entry.Absent {
+		return decision, comparison{}, nil
+	}
+	live, err := v.compare(ctx, client, history[0])
+	seen.Drifted = drift.Summary(live.findings).Objects
+	return release.Decide(seen, want, release.Policy{}, time.Now()), live, err
 }
 
 // history returns the release's records, newest first.
@@ -236,15 +266,9 @@ func (v verb) observe(ctx context.Context, rel release.Release, history []record
 	return nil
 }
 
-// prune deletes old records. Helm's own pruning would delete the good revision after a few bad ones.
-func (v verb) prune(ctx context.Context, client *kube.Client, history []record.Meta) {
-	healthy := 0 // the newest that was deployed before this one: check-release marks those that did not run as failed
-	for _, m := range history[min(1, len(history)):] {
-		if m.Status == "superseded" || m.Status == "deployed" {
-			healthy = m.Revision
-			break
-		}
-	}
+// prune deletes old records, but for the last healthy one's. Helm's own pruning would delete that after a few bad ones; and its statuses do
+// not tell which one it is: what failed is called superseded once another is deployed.
+func (v verb) prune(ctx context.Context, client *kube.Client, history []record.Meta, healthy int) {
 	if err := record.Prune(ctx, client.Kubernetes().CoreV1(), history, keepRevisions, healthy); err != nil {
 		v.log.WarnContext(ctx, "pruning old records; the next run will", "release", v.entry.Key.Name, "error", err.Error())
 	}

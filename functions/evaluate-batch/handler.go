@@ -47,7 +47,7 @@ func (h handler) handle(ctx context.Context, in workflow.Progress) (workflow.Ver
 		if t.Status.Done() {
 			continue
 		}
-		t.Status, t.Code, t.LeftBehind, t.EndedAt = run.TargetFailed, "unrecorded", true, time.Now().UTC()
+		t.Status, t.Code, t.LeftBehind, t.EndedAt = run.TargetFailed, "unrecorded", !r.Type.OnlyLooks(), time.Now().UTC()
 		t.Cause = "the target's path ended without an outcome; its steps say how far it came"
 		if err := h.store.UpdateTarget(ctx, r.Org, r.ID, t); err != nil {
 			return verdict, fmt.Errorf("ending target %s of run %s: %w", t.ClusterName, r.ID, err)

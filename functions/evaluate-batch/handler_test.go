@@ -79,14 +79,15 @@ func TestEvaluateBatch(t *testing.T) {
 		"one failed":          {typ: run.Deploy, targets: []run.TargetStatus{worked, failed}, status: run.Partial},
 		"all failed":          {typ: run.Deploy, targets: []run.TargetStatus{failed, failed}, status: run.Failed},
 		"canceled":            {typ: run.Deploy, targets: []run.TargetStatus{worked, stopped}, status: run.Canceled},
-		"a path without an outcome ends as failed":    {typ: run.Deploy, before: 1, targets: []run.TargetStatus{worked, works}, status: run.Partial, dirty: true},
-		"the first batch without any outcome":         {typ: run.Deploy, targets: []run.TargetStatus{works}, status: run.Failed, dirty: true},
-		"no target at all":                            {typ: run.Sync, status: run.Succeeded},
-		"a removal that succeeded is forgotten":       {typ: run.Remove, targets: []run.TargetStatus{worked}, status: run.Succeeded, forgotten: true},
-		"a removal that failed is not":                {typ: run.Remove, targets: []run.TargetStatus{worked, failed}, status: run.Partial},
-		"with force it is":                            {typ: run.Remove, force: true, targets: []run.TargetStatus{worked, failed}, status: run.Partial, forgotten: true},
-		"leaving clusters do not end the deployment":  {typ: run.Leave, targets: []run.TargetStatus{worked}, status: run.Succeeded},
-		"a removal without targets is forgotten, too": {typ: run.Remove, status: run.Succeeded, forgotten: true},
+		"a path without an outcome ends as failed":      {typ: run.Deploy, before: 1, targets: []run.TargetStatus{worked, works}, status: run.Partial, dirty: true},
+		"the first batch without any outcome":           {typ: run.Deploy, targets: []run.TargetStatus{works}, status: run.Failed, dirty: true},
+		"a plan without an outcome left nothing behind": {typ: run.Plan, targets: []run.TargetStatus{works}, status: run.Failed},
+		"no target at all":                              {typ: run.Sync, status: run.Succeeded},
+		"a removal that succeeded is forgotten":         {typ: run.Remove, targets: []run.TargetStatus{worked}, status: run.Succeeded, forgotten: true},
+		"a removal that failed is not":                  {typ: run.Remove, targets: []run.TargetStatus{worked, failed}, status: run.Partial},
+		"with force it is":                              {typ: run.Remove, force: true, targets: []run.TargetStatus{worked, failed}, status: run.Partial, forgotten: true},
+		"leaving clusters do not end the deployment":    {typ: run.Leave, targets: []run.TargetStatus{worked}, status: run.Succeeded},
+		"a removal without targets is forgotten, too":   {typ: run.Remove, status: run.Succeeded, forgotten: true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

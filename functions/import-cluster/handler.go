@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/netguard"
@@ -23,6 +24,8 @@ const (
 
 type store interface {
 	CreateCluster(ctx context.Context, c cluster.Cluster) error
+	KeptGroups(ctx context.Context, org string) ([]group.Group, error)
+	RequestReview(ctx context.Context, org, groupID string, at time.Time) error
 	FindClusterByName(ctx context.Context, org, name string) (cluster.Cluster, error)
 }
 
@@ -77,7 +80,7 @@ func (h handler) importCluster(r *http.Request, org string) (cluster.Cluster, er
 	}
 	c.UID, c.Version, c.Nodes = probe.UID, probe.Version, probe.Nodes
 	c.Access = cluster.Access{Mode: cluster.AccessPublic, Endpoint: cred.Server, CredentialRef: cluster.SecretName(org, c.ID)}
-	c.NextCheckAt = cluster.NextCheck(c.ID, now)
+	c.NextCheckAt = c.NextCheck(cluster.CheckEvery, true, now)
 	return c, h.keep(ctx, c, cred)
 }
 
@@ -125,6 +128,9 @@ func (h handler) keep(ctx context.Context, c cluster.Cluster, cred kube.Credenti
 	if err := h.secrets.Put(ctx, c.Access.CredentialRef, raw); err != nil {
 		return fmt.Errorf("keeping the credential of cluster %s: %w", c.Name, err)
 	}
+	if err := h.joins(ctx, c); err != nil {
+		return err
+	}
 	if err := h.store.CreateCluster(ctx, c); err != nil {
 		if _, refused := problem.From(err); !refused {
 			return err // it may have been written all the same
@@ -133,6 +139,23 @@ func (h handler) keep(ctx context.Context, c cluster.Cluster, cred kube.Credenti
 			h.log.ErrorContext(ctx, "deleting the credential of a cluster that was not accepted", "cluster", c.ID, "error", deleteErr.Error())
 		}
 		return err
+	}
+	return nil
+}
+
+// joins asks for the review of the groups whose selector chooses the cluster: reconcile then installs on it what installs on joining.
+func (h handler) joins(ctx context.Context, c cluster.Cluster) error {
+	groups, err := h.store.KeptGroups(ctx, c.Org)
+	if err != nil {
+		return fmt.Errorf("finding the groups of cluster %s: %w", c.Name, err)
+	}
+	for _, g := range groups {
+		if g.Selector == nil || !g.Has(c) {
+			continue
+		}
+		if err := h.store.RequestReview(ctx, g.Org, g.ID, h.now().Add(group.QuietFor)); err != nil {
+			return fmt.Errorf("asking for the review of group %s: %w", g.Name, err)
+		}
 	}
 	return nil
 }

@@ -31,5 +31,5 @@ func main() {
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
 	h := handler{store: store, secrets: keep, policy: s.Networks, log: log, now: time.Now}
-	return apigw.Handle(openapi.Authenticate(importcluster.New(h), apikey.Open(store, keep, s.APIKey, log).Verify))
+	return apigw.Handle(openapi.Authenticate(openapi.Idempotent(importcluster.New(h), store, log), apikey.Open(store, keep, s.APIKey, log).Verify))
 }

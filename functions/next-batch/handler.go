@@ -15,7 +15,7 @@ const batchSize = 500
 
 type store interface {
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
-	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
+	FindIntent(ctx context.Context, org string, r run.Run) (deployment.Deployment, deployment.Generation, error)
 	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 }
@@ -29,9 +29,9 @@ func (h handler) handle(ctx context.Context, in workflow.Progress) (workflow.Bat
 	if err != nil {
 		return batch, fmt.Errorf("finding run %s: %w", in.Run, err)
 	}
-	d, err := h.store.FindDeployment(ctx, r.Org, r.DeploymentID)
+	d, _, err := h.store.FindIntent(ctx, r.Org, r)
 	if err != nil {
-		return batch, fmt.Errorf("finding the deployment of run %s: %w", r.ID, err)
+		return batch, fmt.Errorf("finding what run %s is about: %w", r.ID, err)
 	}
 	targets, err := h.store.ListTargets(ctx, r.Org, r.ID)
 	if err != nil {

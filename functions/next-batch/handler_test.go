@@ -20,8 +20,8 @@ type memory struct {
 
 func (m *memory) FindRun(context.Context, string, string) (run.Run, error) { return m.run, nil }
 
-func (m *memory) FindDeployment(context.Context, string, string) (deployment.Deployment, error) {
-	return m.deployment, nil
+func (m *memory) FindIntent(context.Context, string, run.Run) (deployment.Deployment, deployment.Generation, error) {
+	return m.deployment, deployment.Generation{}, nil
 }
 
 func (m *memory) ListTargets(context.Context, string, string) ([]run.Target, error) {
@@ -59,6 +59,10 @@ func TestNextBatch(t *testing.T) {
 		"nor one of a deployment that is being removed": {
 			run: run.Run{Type: run.Sync, Generation: 2}, head: deployment.Deployment{Generation: 2, Deleting: true},
 			items: []string{}, statuses: []run.TargetStatus{run.TargetSuperseded, run.TargetSucceeded, run.TargetSuperseded},
+		},
+		"a plan is not superseded": {
+			run: run.Run{Type: run.Plan, Generation: 2}, head: deployment.Deployment{Generation: 3, Deleting: true},
+			items: []string{"a", "c"}, statuses: []run.TargetStatus{run.TargetWaiting, run.TargetSucceeded, run.TargetWaiting},
 		},
 		"the removal itself goes on": {
 			run: run.Run{Type: run.Remove, Generation: 2}, head: deployment.Deployment{Generation: 2, Deleting: true},

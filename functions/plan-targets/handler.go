@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,16 +27,25 @@ const (
 )
 
 type store interface {
+	plans
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
+	FindIntent(ctx context.Context, org string, r run.Run) (deployment.Deployment, deployment.Generation, error)
 	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
-	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
+	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
 	FindGroup(ctx context.Context, org, id string) (group.Group, error)
 	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
 	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	ClaimRelease(ctx context.Context, key release.Key, owner release.Owner) error
 	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner, runID string) error
+	ListReleasesOfOwner(ctx context.Context, org string, owner release.Owner) ([]release.Release, error)
+}
+
+type plans interface {
+	FindDraft(ctx context.Context, org, run string) (deployment.Draft, error)
 	PutPlan(ctx context.Context, org, planHash string, entries []release.PlanEntry) error
+	PutShownPlan(ctx context.Context, p deployment.Plan, entries []release.PlanEntry) error
+	ListPlan(ctx context.Context, org, planHash string) ([]release.PlanEntry, error)
 	SetPlanHash(ctx context.Context, org, run, planHash string) error
 }
 
@@ -76,6 +85,28 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.RunR
 	if err != nil {
 		return ref, fmt.Errorf("listing the targets of run %s: %w", ref.Run, err)
 	}
+	if err := p.guard(ctx, targets); err != nil {
+		return ref, fmt.Errorf("planning run %s: %w", ref.Run, err)
+	}
+	if p.run.Apply != "" {
+		return ref, p.bind(ctx, targets)
+	}
+	entries, err := p.entries(ctx, targets)
+	if err != nil {
+		return ref, fmt.Errorf("planning run %s: %w", ref.Run, err)
+	}
+	hash, err := p.keep(ctx, entries)
+	if err != nil {
+		return ref, fmt.Errorf("writing the plan of run %s: %w", ref.Run, err)
+	}
+	if err := h.store.SetPlanHash(ctx, ref.Org, ref.Run, hash); err != nil {
+		return ref, fmt.Errorf("naming the plan of run %s: %w", ref.Run, err)
+	}
+	return ref, nil
+}
+
+// entries plans the targets that have no outcome yet.
+func (p plan) entries(ctx context.Context, targets []run.Target) ([]release.PlanEntry, error) {
 	planned := make([]*release.PlanEntry, len(targets))
 	tasks, taskCtx := errgroup.WithContext(ctx)
 	tasks.SetLimit(atOnce)
@@ -89,7 +120,7 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.RunR
 		})
 	}
 	if err := tasks.Wait(); err != nil {
-		return ref, fmt.Errorf("planning run %s: %w", ref.Run, err)
+		return nil, err
 	}
 	entries := make([]release.PlanEntry, 0, len(planned))
 	for _, entry := range planned {
@@ -97,14 +128,16 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.RunR
 			entries = append(entries, *entry)
 		}
 	}
-	hash := release.PlanHash(ref.Run, entries)
-	if err := h.store.PutPlan(ctx, ref.Org, hash, entries); err != nil {
-		return ref, fmt.Errorf("writing the plan of run %s: %w", ref.Run, err)
+	return entries, nil
+}
+
+// keep writes the plan down and returns its hash.
+func (p plan) keep(ctx context.Context, entries []release.PlanEntry) (string, error) {
+	if p.run.Type == run.Plan {
+		return p.keepShown(ctx, entries)
 	}
-	if err := h.store.SetPlanHash(ctx, ref.Org, ref.Run, hash); err != nil {
-		return ref, fmt.Errorf("naming the plan of run %s: %w", ref.Run, err)
-	}
-	return ref, nil
+	hash := release.PlanHash(p.run.ID, entries)
+	return hash, p.store.PutPlan(ctx, p.run.Org, hash, entries)
 }
 
 func (h handler) load(ctx context.Context, ref workflow.RunRef) (plan, error) {
@@ -113,10 +146,7 @@ func (h handler) load(ctx context.Context, ref workflow.RunRef) (plan, error) {
 	if p.run, err = h.store.FindRun(ctx, ref.Org, ref.Run); err != nil {
 		return p, err
 	}
-	if p.deployment, err = h.store.FindDeployment(ctx, ref.Org, p.run.DeploymentID); err != nil {
-		return p, err
-	}
-	if p.generation, err = h.store.FindGeneration(ctx, ref.Org, p.deployment.ID, p.run.Generation); err != nil {
+	if p.deployment, p.generation, err = h.store.FindIntent(ctx, ref.Org, p.run); err != nil {
 		return p, err
 	}
 	if err := h.objects.GetValues(ctx, ref.Org, p.generation.ValuesRef, &p.values); err != nil {
@@ -160,8 +190,7 @@ func (p plan) entry(ctx context.Context, t run.Target) (release.PlanEntry, error
 	if !p.members[t.ClusterID] {
 		return release.AbsentEntry(key, t.ClusterName, p.run.Generation), nil
 	}
-	owner := release.OwnedByDeployment(p.deployment.ID)
-	if err := p.claim(ctx, key, owner); err != nil {
+	if err := p.mayHave(ctx, key); err != nil {
 		return release.PlanEntry{}, err
 	}
 	values := p.values.For(t.ClusterName)
@@ -176,15 +205,41 @@ func (p plan) entry(ctx context.Context, t run.Target) (release.PlanEntry, error
 		InputHash: release.Input{ChartDigest: chart.Digest, ValuesDigest: digest, Name: key.Name, Namespace: key.Namespace}.Hash(),
 	}
 	sees, err := p.look(ctx, t)
-	if err != nil { // PrepareRelease tries again, and says what is wrong
+	switch {
+	case err != nil && p.run.Type == run.Plan:
+		return release.PlanEntry{}, err
+	case err != nil: // PrepareRelease tries again, and says what is wrong
 		p.log.WarnContext(ctx, "planning a target without its cluster", "cluster", t.ClusterName, "error", err.Error())
 	}
-	if entry.CRDsRef, err = p.renders.crds(ctx, key, digest, values, sees); err != nil {
-		return release.PlanEntry{}, err
+	decision := p.decide(sees, entry.InputHash)
+	entry.Action, entry.SeenRevision, entry.Capabilities = decision.Action, sees.newest.Revision, sees.capabilities()
+	if decision.Action == release.Refuse && p.run.Type == run.Plan {
+		return release.PlanEntry{}, taskerr.Failed(decision.Code, "%s", decision.Reason)
 	}
-	decision := release.Decide(sees.newest, release.Want{Owner: owner, InputHash: entry.InputHash}, time.Now())
-	entry.Action, entry.SeenRevision = decision.Action, sees.newest.Revision
-	return entry, nil
+	rendered, err := p.renders.of(ctx, entry, values, sees, p.run.Type == run.Plan)
+	entry.CRDsRef, entry.ManifestRef = rendered.crdsRef, rendered.manifestRef
+	return entry, err
+}
+
+func (p plan) decide(sees sight, inputHash string) release.Decision {
+	want := release.Want{Owner: release.OwnedByDeployment(p.deployment.ID), InputHash: inputHash}
+	return release.Decide(sees.newest, want, release.Policy{}, time.Now())
+}
+
+// mayHave makes sure that the release's name is the deployment's: a plan that is shown looks, any other claims it.
+func (p plan) mayHave(ctx context.Context, key release.Key) error {
+	owner := release.OwnedByDeployment(p.deployment.ID)
+	if p.run.Type != run.Plan {
+		return p.claim(ctx, key, owner)
+	}
+	rel, err := p.store.FindRelease(ctx, key)
+	if err == nil && rel.Owner != owner {
+		return problem.Conflict("release-claimed", "another deployment has release %s in namespace %s", key.Name, key.Namespace)
+	}
+	if problem.Is(err, "release-not-found") {
+		return nil
+	}
+	return err
 }
 
 // claim claims the release's name. The deployment may have begun to be removed meanwhile: a claim that the removal did not see is undone.
@@ -228,11 +283,31 @@ func (p plan) look(ctx context.Context, t run.Target) (sight, error) {
 	}
 	metas, err := record.List(ctx, client.Metadata(), p.deployment.Namespace)
 	if err != nil {
-		return nothing, err
+		return nothing, kube.Classify(err)
 	}
 	newest := record.Seen(record.History(metas, record.Key{Namespace: p.deployment.Namespace, Name: p.deployment.ReleaseName}))
+	if newest.Drifted, err = p.drifted(ctx, t, newest.Revision); err != nil {
+		return nothing, err
+	}
 	return sight{kubeVersion: probe.Version, apiVersions: probe.APIVersions, newest: newest}, nil
 }
 
-// id tells clusters apart whose renders may differ.
-func (s sight) id() string { return s.kubeVersion + "\n" + strings.Join(s.apiVersions, "\n") }
+// drifted is how many objects of that revision differed when the cluster was last looked at. DeployRelease looks itself.
+func (p plan) drifted(ctx context.Context, t run.Target, revision int) (int, error) {
+	rel, err := p.store.FindRelease(ctx, release.Key{Org: p.run.Org, ClusterID: t.ClusterID, Namespace: p.deployment.Namespace, Name: p.deployment.ReleaseName})
+	if problem.Is(err, "release-not-found") || err == nil && (rel.Drift == nil || rel.Drift.Revision != revision) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("finding release %s on cluster %s: %w", p.deployment.ReleaseName, t.ClusterName, err)
+	}
+	return rel.Drift.Objects, nil
+}
+
+// capabilities tells clusters apart whose renders may differ; empty: it did not answer.
+func (s sight) capabilities() string {
+	if s.kubeVersion == "" {
+		return ""
+	}
+	return release.Digest(append([]string{s.kubeVersion}, slices.Sorted(slices.Values(s.apiVersions))...))
+}

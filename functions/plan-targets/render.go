@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"sync"
 
 	"github.com/swell-sh/swell/shared/helm"
@@ -17,41 +19,67 @@ type renders struct {
 	cpu     chan struct{} // a render is a process that wants a core
 
 	mu   sync.Mutex
-	done map[string]*rendered
+	done map[string]*once
 }
 
+type once struct {
+	sync.Once
+	rendered
+	err error
+}
+
+// rendered is where in the bucket the parts of a render are kept.
 type rendered struct {
-	once    sync.Once
-	crdsRef string
-	err     error
+	crdsRef     string // empty: the chart brings none
+	manifestRef string // empty: it is not shown
 }
 
 func newRenders(o objects, org string, archive []byte) *renders {
-	return &renders{objects: o, org: org, archive: archive, cpu: make(chan struct{}, 2), done: map[string]*rendered{}}
+	return &renders{objects: o, org: org, archive: archive, cpu: make(chan struct{}, 2), done: map[string]*once{}}
 }
 
-// crds renders the chart with those values for such a cluster, and returns where the CRDs that it brings are kept.
-func (r *renders) crds(ctx context.Context, key release.Key, valuesDigest string, values map[string]any, s sight) (string, error) {
+// of renders what an entry would apply to such a cluster. show also keeps the result, as the verb foreseen would render it.
+func (r *renders) of(ctx context.Context, e release.PlanEntry, values map[string]any, s sight, show bool) (rendered, error) {
+	revision := 0
+	if show && e.Action != release.Install {
+		revision = e.SeenRevision + 1
+	}
 	r.mu.Lock()
-	id := release.Digest([]string{valuesDigest, s.id()})
+	id := fmt.Sprintf("%s %s %d", e.ValuesDigest, s.capabilities(), revision)
 	one, ok := r.done[id]
 	if !ok {
-		one = &rendered{}
+		one = &once{}
 		r.done[id] = one
 	}
 	r.mu.Unlock()
-	one.once.Do(func() { one.crdsRef, one.err = r.render(ctx, key, values, s) })
-	return one.crdsRef, one.err
+	one.Do(func() {
+		one.rendered, one.err = r.render(ctx, helm.Request{
+			Archive: r.archive, Values: values, Release: e.Key.Name, Namespace: e.Key.Namespace, KubeVersion: s.kubeVersion, APIVersions: s.apiVersions,
+			Revision: revision, Show: show,
+		})
+	})
+	return one.rendered, one.err
 }
 
-func (r *renders) render(ctx context.Context, key release.Key, values map[string]any, s sight) (string, error) {
+func (r *renders) render(ctx context.Context, req helm.Request) (kept rendered, err error) {
 	r.cpu <- struct{}{}
 	defer func() { <-r.cpu }()
-	out, err := helm.Render(ctx, helm.Request{
-		Archive: r.archive, Values: values, Release: key.Name, Namespace: key.Namespace, KubeVersion: s.kubeVersion, APIVersions: s.apiVersions,
-	})
-	if err != nil || len(out.CRDs) == 0 {
-		return "", err
+	out, err := helm.Render(ctx, req)
+	if err != nil {
+		return kept, err
 	}
-	return r.objects.PutManifest(ctx, r.org, bytes.Join(out.CRDs, []byte("\n---\n")))
+	if len(out.CRDs) > 0 {
+		if kept.crdsRef, err = r.objects.PutManifest(ctx, r.org, bytes.Join(out.CRDs, []byte("\n---\n"))); err != nil {
+			return kept, err
+		}
+	}
+	if !req.Show {
+		return kept, nil
+	}
+	raw, err := json.Marshal(out.Shown)
+	if err != nil {
+		return kept, fmt.Errorf("writing down what release %s renders to: %w", req.Release, err)
+	}
+	kept.manifestRef, err = r.objects.PutManifest(ctx, r.org, raw)
+	return kept, err
 }

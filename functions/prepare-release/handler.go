@@ -21,6 +21,7 @@ type store interface {
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
 	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
 	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	IsMember(ctx context.Context, c cluster.Cluster, groupID string) (bool, error)
 	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
@@ -96,7 +97,11 @@ func (h handler) prepare(ctx context.Context, d deployment.Deployment, entry rel
 	if err != nil {
 		return fmt.Errorf("finding cluster %s: %w", entry.ClusterName, err)
 	}
-	if c.GroupID != d.GroupID {
+	member, err := h.store.IsMember(ctx, c, d.GroupID)
+	if err != nil {
+		return fmt.Errorf("finding the group of cluster %s: %w", c.Name, err)
+	}
+	if !member {
 		return taskerr.Failed("not-a-member", "cluster %s has left the group since the run was planned", c.Name)
 	}
 	client, err := h.clusters.Open(ctx, c)

@@ -19,7 +19,7 @@ type store interface {
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
 	FindGroup(ctx context.Context, org, id string) (group.Group, error)
 	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
-	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
+	FindIntent(ctx context.Context, org string, r run.Run) (deployment.Deployment, deployment.Generation, error)
 	ListReleasesOfOwner(ctx context.Context, org string, owner release.Owner) ([]release.Release, error)
 	PutTargets(ctx context.Context, r run.Run, targets []run.Target) error
 	StartRun(ctx context.Context, org, id string, at time.Time) (run.Run, error)
@@ -59,19 +59,22 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.Prog
 }
 
 func (h handler) clusters(ctx context.Context, r run.Run) ([]string, error) {
-	d, err := h.store.FindDeployment(ctx, r.Org, r.DeploymentID)
+	d, _, err := h.store.FindIntent(ctx, r.Org, r)
 	if err != nil {
 		return nil, err
 	}
 	var ids []string
-	if r.Type == run.Deploy || r.Type == run.Check {
+	if r.Type.OfMembers() || r.Type == run.Check {
 		g, err := h.store.FindGroup(ctx, r.Org, d.GroupID)
+		if err == nil {
+			err = g.Fits()
+		}
 		if err != nil {
 			return nil, err
 		}
 		ids = g.Members
 	}
-	if r.Type != run.Deploy {
+	if !r.Type.OfMembers() {
 		owned, err := h.store.ListReleasesOfOwner(ctx, r.Org, release.OwnedByDeployment(d.ID))
 		if err != nil {
 			return nil, err

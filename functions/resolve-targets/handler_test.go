@@ -32,8 +32,8 @@ func (m *memory) FindCluster(_ context.Context, org, id string) (cluster.Cluster
 	return cluster.Cluster{Org: org, ID: id, Name: "cluster-" + id}, nil
 }
 
-func (m *memory) FindDeployment(_ context.Context, org, id string) (deployment.Deployment, error) {
-	return deployment.Deployment{Org: org, ID: id, GroupID: "g"}, nil
+func (m *memory) FindIntent(_ context.Context, org string, r run.Run) (deployment.Deployment, deployment.Generation, error) {
+	return deployment.Deployment{Org: org, ID: r.DeploymentID, GroupID: "g"}, deployment.Generation{}, nil
 }
 
 func (m *memory) ListReleasesOfOwner(_ context.Context, org string, owner release.Owner) ([]release.Release, error) {
@@ -61,7 +61,11 @@ func TestTargetsOfARun(t *testing.T) {
 		want []string
 	}{
 		"deploy: the members":                         {run.Deploy, nil, []string{"a", "b", "c"}},
+		"rollback: the members of now":                {run.Rollback, nil, []string{"a", "b", "c"}},
+		"redrive of a rollback, one has left":         {run.Rollback, []string{"b", "d"}, []string{"b"}},
+		"plan: those of a deploy":                     {run.Plan, nil, []string{"a", "b", "c"}},
 		"sync: who has a release, ex-members too":     {run.Sync, nil, []string{"b", "c", "d"}},
+		"join: the named ones of the members":         {run.Join, []string{"a", "d"}, []string{"a"}},
 		"sync of some":                                {run.Sync, []string{"c"}, []string{"c"}},
 		"remove: who has a release":                   {run.Remove, nil, []string{"b", "c", "d"}},
 		"leave: those that left":                      {run.Leave, []string{"d"}, []string{"d"}},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
 )
@@ -15,10 +16,13 @@ import (
 const (
 	maxClusters = 500 // a tick; what is left is due at the next
 	maxRuns     = 50
+	maxGroups   = 20
 )
 
 type store interface {
+	reviewStore
 	ClaimDueClusters(ctx context.Context, now time.Time, limit int) ([]cluster.Cluster, error)
+	KeptGroups(ctx context.Context, org string) ([]group.Group, error)
 	DueRuns(ctx context.Context, now time.Time, limit int) ([]run.Run, error)
 	DeferRun(ctx context.Context, org, id string, until time.Time) error
 	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
@@ -42,14 +46,16 @@ type handler struct {
 	checks   checks
 	log      *slog.Logger
 	now      func() time.Time
+	newID    func() string
 }
 
 // sweepAgain is when a run that was started is looked at next: a machine that died without a word is found then.
 const sweepAgain = 5 * time.Minute
 
-// handle sends clusters whose check is due to their check, and starts runs that were written and never started.
+// handle sends clusters whose check is due to their check, reviews groups whose clusters may have changed, and starts runs that were written and
+// never started.
 func (h handler) handle(ctx context.Context, _ struct{}) (struct{}, error) {
-	return struct{}{}, errors.Join(h.clusters(ctx), h.runs(ctx))
+	return struct{}{}, errors.Join(h.clusters(ctx), h.runs(ctx), h.reviews(ctx))
 }
 
 func (h handler) clusters(ctx context.Context) error {
@@ -57,8 +63,15 @@ func (h handler) clusters(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("claiming due clusters: %w", err)
 	}
+	groups := map[string][]group.Group{} // by org
 	for _, c := range due {
-		if err := h.checks.Send(ctx, workflow.TargetRef{Org: c.Org, Cluster: c.ID}); err != nil {
+		if _, ok := groups[c.Org]; !ok {
+			if groups[c.Org], err = h.store.KeptGroups(ctx, c.Org); err != nil {
+				return fmt.Errorf("listing the groups of org %s: %w", c.Org, err)
+			}
+		}
+		every := group.IntervalFor(c, groups[c.Org])
+		if err := h.checks.Send(ctx, workflow.TargetRef{Org: c.Org, Cluster: c.ID, EverySeconds: int(every / time.Second)}); err != nil {
 			return fmt.Errorf("sending cluster %s to its check: %w", c.Name, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
 )
@@ -19,6 +20,7 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // memory is the table, Step Functions and the queue.
 type memory struct {
+	groupsInMemory
 	clusters []cluster.Cluster
 	runs     []run.Run
 	targets  map[string][]run.Target
@@ -87,17 +89,18 @@ func (m *memory) Send(_ context.Context, body any) error {
 func tick(t *testing.T, m *memory) error {
 	t.Helper()
 	m.deferred, m.ended = map[string]time.Time{}, map[string]string{}
-	h := handler{store: m, machines: m, checks: m, log: slog.New(slog.DiscardHandler), now: func() time.Time { return noon }}
+	h := handler{store: m, machines: m, checks: m, log: slog.New(slog.DiscardHandler), now: func() time.Time { return noon }, newID: func() string { return "new" }}
 	_, err := h.handle(t.Context(), struct{}{})
 	return err
 }
 
 func TestDueClustersAreSent(t *testing.T) {
 	m := &memory{clusters: []cluster.Cluster{{Org: "o", ID: "a"}, {Org: "p", ID: "b"}}}
+	m.kept = map[string][]group.Group{"o": {{Members: []string{"a"}, Reconcile: group.Reconcile{Every: time.Hour}}}}
 	if err := tick(t, m); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]workflow.TargetRef{{Org: "o", Cluster: "a"}, {Org: "p", Cluster: "b"}}, m.sent); diff != "" {
+	if diff := cmp.Diff([]workflow.TargetRef{{Org: "o", Cluster: "a", EverySeconds: 3600}, {Org: "p", Cluster: "b", EverySeconds: 300}}, m.sent); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

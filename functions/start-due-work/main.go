@@ -1,4 +1,4 @@
-// Command start-due-work is the tick: due clusters to their check, runs that never started to their machine.
+// Command start-due-work is the tick: due clusters to their check, changed groups to their deployments, runs that never started to their machine.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/boot"
 	"github.com/swell-sh/swell/shared/dynamo"
+	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/queue"
 	"github.com/swell-sh/swell/shared/sfn"
 	"github.com/swell-sh/swell/shared/task"
@@ -26,6 +27,6 @@ func main() {
 }
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
-	h := handler{store: dynamo.Open(cfg, s.Table), machines: sfn.Open(cfg, s.Machines), checks: queue.Open(cfg, s.Checks), log: log, now: time.Now}
+	h := handler{store: dynamo.Open(cfg, s.Table), machines: sfn.Open(cfg, s.Machines), checks: queue.Open(cfg, s.Checks), log: log, now: time.Now, newID: id.New}
 	return task.Expose(log, h.handle)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/swell-sh/swell/shared/bucket"
 	"github.com/swell-sh/swell/shared/config"
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/drift"
 	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
@@ -36,6 +37,13 @@ func newStore(t *testing.T) (*bucket.Store, *s3.Client, string) {
 		t.Fatalf("this test needs the local AWS, which `make test` starts: %v", err)
 	}
 	return bucket.Open(cfg, name), api, name
+}
+
+func TestManifestsHaveALimit(t *testing.T) {
+	s, _, _ := newStore(t)
+	if _, err := s.PutManifest(t.Context(), "org-a", make([]byte, bucket.MaxManifestBytes+1)); !problem.Is(err, "manifest-too-large") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestValuesAreTheirOrgs(t *testing.T) {
@@ -124,5 +132,26 @@ func TestChartsAreVerified(t *testing.T) {
 	}
 	if _, err := s.GetChart(t.Context(), "org-a", digest); err == nil {
 		t.Error("a changed archive was taken")
+	}
+}
+
+func TestFindingsAreTheirOrgs(t *testing.T) {
+	s, _, _ := newStore(t)
+	findings := []drift.Finding{{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", Op: drift.Changed, Path: "spec.replicas", Want: 2.0, Live: 5.0, Detected: drift.ByManifest}}
+	ref, err := s.PutFindings(t.Context(), "org-a", findings, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.GetFindings(t.Context(), "org-a", ref)
+	if diff := cmp.Diff(findings, got); err != nil || diff != "" {
+		t.Errorf("%v, differs (-want +got):\n%s", err, diff)
+	}
+	if again, err := s.PutFindings(t.Context(), "org-a", findings, ref); err != nil || again != ref {
+		t.Errorf("kept again: %s, %v", again, err)
+	}
+	for _, c := range [][2]string{{"org-b", ref}, {"org", ref}, {"", ref}, {"org-a", "org-a/values/x.json"}, {"org-a", "org-a/drift/x.json"}} {
+		if _, err := s.GetFindings(t.Context(), c[0], c[1]); err == nil {
+			t.Errorf("org %q read %s", c[0], c[1])
+		}
 	}
 }

@@ -36,8 +36,10 @@ type file struct {
 
 // part is one chart of an archive, the root or a subchart, at any depth.
 type part struct {
-	metadata []byte // Chart.yaml
-	schema   []byte // values.schema.json
+	metadata     []byte // Chart.yaml
+	requirements []byte // requirements.yaml, where charts of the first API declare their dependencies
+	values       []byte // values.yaml
+	schema       []byte // values.schema.json
 }
 
 // contents is what Check keeps of an archive.
@@ -125,7 +127,7 @@ func (m *meter) explain(place string, err error) error {
 	if _, ok := problem.From(err); ok {
 		return err
 	}
-	return malformed(place, "is damaged: %s", printable(err.Error(), 200))
+	return malformed(place, "is damaged: %s", Printable(err.Error(), 200))
 }
 
 var errTrailing = errors.New("data after its end")
@@ -254,12 +256,20 @@ func (w *walk) keep(name string, size int64, content io.Reader) error {
 	place := w.place + chart
 	dir, base := path.Split(rest)
 	switch {
-	case rest == "Chart.yaml":
+	case rest == "Chart.yaml", rest == "requirements.yaml":
 		if size > maxMetadata {
-			return tooLarge("a Chart.yaml has more than %d KiB", maxMetadata>>10)
+			return tooLarge("a %s has more than %d KiB", rest, maxMetadata>>10)
 		}
 		b, err := io.ReadAll(content)
-		w.contents.part(place).metadata = b
+		if p := w.contents.part(place); rest == "Chart.yaml" {
+			p.metadata = b
+		} else {
+			p.requirements = b
+		}
+		return err
+	case rest == "values.yaml":
+		b, err := io.ReadAll(content)
+		w.contents.part(place).values = b
 		return err
 	case base == "values.schema.json":
 		b, err := io.ReadAll(content)

@@ -92,7 +92,7 @@ func parseMeta(metadata []byte) (Meta, error) {
 	}
 	var m chartYAML
 	if err := yaml.Unmarshal(metadata, &m); err != nil {
-		return Meta{}, problem.Invalid(CodeMetadata, "Chart.yaml cannot be read: %s", printable(err.Error(), maxDescription)).At("chart")
+		return Meta{}, problem.Invalid(CodeMetadata, "Chart.yaml cannot be read: %s", Printable(err.Error(), maxDescription)).At("chart")
 	}
 	switch {
 	case m.APIVersion != "v1" && m.APIVersion != "v2":
@@ -107,14 +107,14 @@ func parseMeta(metadata []byte) (Meta, error) {
 	}
 	return Meta{
 		Name: m.Name, Version: m.Version, Type: m.Type,
-		AppVersion:  printable(m.AppVersion, maxVersion),
-		KubeVersion: printable(m.KubeVersion, maxVersion),
-		Description: printable(m.Description, maxDescription),
+		AppVersion:  Printable(m.AppVersion, maxVersion),
+		KubeVersion: Printable(m.KubeVersion, maxVersion),
+		Description: Printable(m.Description, maxDescription),
 	}, nil
 }
 
-// printable is the beginning of a stranger's text as far as it can be shown.
-func printable(s string, limit int) string {
+// Printable is the beginning of a stranger's text as far as it can be shown.
+func Printable(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '
@@ -135,11 +135,11 @@ var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 // verify compares an archive with the digest it was asked for by.
 func verify(archive []byte, digest, where string) error {
 	if got := Digest(archive); got != digest {
-		return problem.Invalid(CodeDigest, "the archive from %s has digest %s, not %s as it should", where, got, printable(digest, 80)).At("chart")
+		return problem.Invalid(CodeDigest, "the archive from %s has digest %s, not %s as it should", where, got, Printable(digest, 80)).At("chart")
 	}
 	return nil
 }
 
 func quoted(name string) string {
-	return fmt.Sprintf("%q", printable(name, 200))
+	return fmt.Sprintf("%q", Printable(name, 200))
 }

@@ -158,7 +158,7 @@ func (f *Fetcher) inRegistry(ctx context.Context, r Resolved, address string) (R
 }
 
 func badEntry(r Resolved, what string) *problem.Problem {
-	return problem.Invalid(CodeRepository, "version %s of chart %s %s in the repository's index", printable(r.Version, 80), r.Ref, what).At("chart")
+	return problem.Invalid(CodeRepository, "version %s of chart %s %s in the repository's index", Printable(r.Version, 80), r.Ref, what).At("chart")
 }
 
 // Fetch gets the archive, at most MaxArchive of it, and compares it with the digest where one is known. It does not Check it.
@@ -200,7 +200,7 @@ func (f *Fetcher) get(ctx context.Context, u *url.URL, where string, limit int64
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read
 	if response.StatusCode != http.StatusOK {
-		return nil, problem.With(StatusUnreachable, CodeUnreachable, "%s answered %s", where, printable(response.Status, 80)).At("chart")
+		return nil, problem.With(StatusUnreachable, CodeUnreachable, "%s answered %s", where, Printable(response.Status, 80)).At("chart")
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if err != nil {
@@ -228,6 +228,6 @@ func unreachable(ctx context.Context, where string, err error) error {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err // without the URL, whose query may be a key
 	}
-	return problem.With(StatusUnreachable, CodeUnreachable, "%s cannot be reached: %s", where, printable(err.Error(), 300)).At("chart").
+	return problem.With(StatusUnreachable, CodeUnreachable, "%s cannot be reached: %s", where, Printable(err.Error(), 300)).At("chart").
 		Try("Try again when it answers.")
 }

@@ -31,7 +31,7 @@ func (f *Fetcher) resolveOCI(ctx context.Context, ref Ref, version string) (Reso
 	defer cancel()
 	repository, err := name.NewRepository(ref.OCI, name.StrictValidation)
 	if err != nil {
-		return Resolved{}, refProblem("oci://%s is not oci://host/path[:tag]", printable(ref.OCI, 200))
+		return Resolved{}, refProblem("oci://%s is not oci://host/path[:tag]", Printable(ref.OCI, 200))
 	}
 	registry, err := remote.NewPuller(f.options()...)
 	if err != nil {

@@ -79,12 +79,12 @@ func parseOCI(s string) (Ref, error) {
 	if colon := strings.LastIndexByte(s, ':'); colon > strings.LastIndexByte(s, '/') {
 		path, tag = s[:colon], s[colon+1:]
 		if !tagForm.MatchString(tag) {
-			return Ref{}, refProblem("oci://%s has no valid tag", printable(s, 200))
+			return Ref{}, refProblem("oci://%s has no valid tag", Printable(s, 200))
 		}
 	}
 	_, elements, _ := strings.Cut(path, "/")
 	if _, err := name.NewRepository(path, name.StrictValidation); err != nil || !pathForm.MatchString(elements) {
-		return Ref{}, refProblem("oci://%s is not oci://host/path[:tag]", printable(s, 200))
+		return Ref{}, refProblem("oci://%s is not oci://host/path[:tag]", Printable(s, 200))
 	}
 	return Ref{OCI: path, Name: path[strings.LastIndexByte(path, '/')+1:], Tag: tag}, nil
 }

@@ -37,7 +37,7 @@ func checkSchema(name string, schema []byte) error {
 	if _, ok := problem.From(err); ok || err == nil {
 		return err
 	}
-	return problem.Invalid(CodeSchema, "%s is not JSON: %s", quoted(name), printable(err.Error(), 200)).At("chart")
+	return problem.Invalid(CodeSchema, "%s is not JSON: %s", quoted(name), Printable(err.Error(), 200)).At("chart")
 }
 
 // withoutMark is without the byte order mark that some editors write and Helm drops.

@@ -42,6 +42,7 @@ type Cluster struct {
 	CheckedAt     time.Time // the last look that reached it
 	NextCheckAt   time.Time // when reconcile is due
 
+	Revision  int64  // of what was said of it: a change raises it, a look does not
 	GroupID   string // the group it is a member of, or empty; kept in its own item
 	CreatedAt time.Time
 	CreatedBy string
@@ -80,23 +81,46 @@ func (c Cluster) Validate() error {
 		return problem.Invalid("too-many-labels", "%d labels are given", len(c.Labels)).At("labels").Try("use at most 50")
 	}
 	for key, value := range c.Labels {
-		if !labelRule.MatchString(key) || (value != "" && !labelRule.MatchString(value)) {
-			return problem.Invalid("label-invalid", "label %q is not a valid label", key).At("labels." + key).
-				Try("use letters, digits, '-', '_', '.' and '/', at most 128 characters")
+		if !validLabel(key, value) {
+			return labelInvalid(key, "labels."+key)
 		}
 	}
 	return nil
 }
 
+func validLabel(key, value string) bool {
+	return labelRule.MatchString(key) && (value == "" || labelRule.MatchString(value))
+}
+
+func labelInvalid(what, field string) error {
+	return problem.Invalid("label-invalid", "label %q is not a valid label", what).At(field).
+		Try("use letters, digits, '-', '_', '.' and '/', at most 128 characters")
+}
+
 // SecretName is where the cluster's credential is kept.
 func SecretName(org, id string) string { return "swell/" + org + "/cluster/" + id }
 
-// CheckEvery is how often reconcile looks at a cluster.
-const CheckEvery = 5 * time.Minute
+// The times between looks: where nobody says otherwise, and at most between those at a cluster that does not answer.
+const (
+	CheckEvery    = 5 * time.Minute
+	maxCheckAgain = time.Hour
+)
 
-// NextCheck is when a cluster looked at now is due again. The jitter comes from its id, so that clusters imported together spread out.
-func NextCheck(id string, now time.Time) time.Time {
+// NextCheck is when a cluster that was looked at now is due again: every is what its groups ask for; 0 leaves its schedule as it is, for a look
+// that a person asked for. One that does not answer is left alone for as long again as it has not answered, up to an hour: each wait is twice the
+// one before. The jitter, a tenth either way by its id, keeps clusters apart that were imported, or lost, together.
+func (c Cluster) NextCheck(every time.Duration, answered bool, now time.Time) time.Time {
+	if every == 0 {
+		if answered && c.NextCheckAt.After(now) {
+			return c.NextCheckAt
+		}
+		every = CheckEvery
+	}
+	if !answered && c.Status == Unknown {
+		every = max(every, min(now.Sub(c.StatusSince), maxCheckAgain))
+	}
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(id))
-	return now.Add(CheckEvery + time.Duration(h.Sum32()%60)*time.Second)
+	_, _ = h.Write([]byte(c.ID)) // it never fails
+	tenths := time.Duration(h.Sum32()%2001) - 1000
+	return now.Add(every + every*tenths/10000)
 }

@@ -19,14 +19,14 @@ const (
 
 // Change is one field that differs. An added or removed object or list is one change at its root.
 type Change struct {
-	Path   Path
-	Op     Op
-	Before any // nil: was not there
-	After  any // nil: is no more
+	Path   Path `json:"path"`
+	Op     Op   `json:"op"`
+	Before any  `json:"before,omitempty"` // nil: was not there
+	After  any  `json:"after,omitempty"`  // nil: is no more
 }
 
 // Compare returns the fields in which after is not before, in the order of their paths. Lists whose items all have a name, or
-// another key that Kubernetes merges by, are compared by it; others by position.
+// another key that Kubernetes merges by, are compared by it; others by position, but for what both end with.
 func Compare(before, after map[string]any) []Change {
 	var c comparer
 	c.objects(nil, before, after)
@@ -88,6 +88,8 @@ func (c *comparer) lists(at Path, before, after []any) {
 		c.keyed(at, key, before, after)
 		return
 	}
+	end := tail(before, after)
+	before, after = before[:len(before)-end], after[:len(after)-end]
 	for i := range max(len(before), len(after)) {
 		p := at.To(Step{Index: i})
 		switch {
@@ -99,6 +101,22 @@ func (c *comparer) lists(at Path, before, after []any) {
 			c.values(p, before[i], after[i])
 		}
 	}
+}
+
+// tail counts the items at the end of both lists that are the same, so that one that comes between is not taken for a change of all that
+// follow. Lists of one length have none: there each position is its own.
+func tail(before, after []any) (n int) {
+	if len(before) == len(after) {
+		return 0
+	}
+	same := 0
+	for same < min(len(before), len(after)) && equal(before[same], after[same]) {
+		same++
+	}
+	for n < min(len(before), len(after))-same && equal(before[len(before)-1-n], after[len(after)-1-n]) {
+		n++
+	}
+	return n
 }
 
 func (c *comparer) keyed(at Path, key string, before, after []any) {
@@ -158,7 +176,7 @@ func tells(key string, lists [][]any) bool {
 }
 
 func keyOf(key string, item any) string {
-	return fmt.Sprint(item.(map[string]any)[key]) //nolint:errcheck // tells has looked
+	return fmt.Sprint(item.(map[string]any)[key])
 }
 
 func byKey(key string, list []any) map[string]any {

@@ -26,7 +26,10 @@ func TestCompare(t *testing.T) {
 		"an item by name changed": {object{"c": []any{container("a", "1")}}, object{"c": []any{container("a", "2")}}, []string{"changed c[name=a].image"}},
 		"an env var added": {object{"c": []any{container("a", "1")}}, object{"c": []any{container("a", "1", object{"name": "X", "value": "1"})}},
 			[]string{"added c[name=a].env[name=X]"}},
-		"by position": {object{"args": []any{"a", "b"}}, object{"args": []any{"a", "c", "d"}}, []string{"changed args[1]", "added args[2]"}},
+		"by position":       {object{"args": []any{"a", "b"}}, object{"args": []any{"a", "c", "d"}}, []string{"changed args[1]", "added args[2]"}},
+		"one comes between": {object{"args": []any{"a", "b", "c"}}, object{"args": []any{"a", "x", "b", "c"}}, []string{"added args[1]"}},
+		"one less":          {object{"args": []any{"a", "b", "c"}}, object{"args": []any{"a", "c"}}, []string{"removed args[1]"}},
+		"one twice":         {object{"args": []any{"a"}}, object{"args": []any{"a", "a"}}, []string{"added args[1]"}},
 		"names that repeat go by position": {object{"l": []any{object{"name": "a"}, object{"name": "a"}}}, object{"l": []any{object{"name": "a"}}},
 			[]string{"removed l[1]"}},
 	}

@@ -37,6 +37,16 @@ var plain = regexp.MustCompile(`^[A-Za-z0-9_$-]+$`)
 
 func (p Path) String() string { return text(p) }
 
+// MarshalText writes the path as it prints.
+func (p Path) MarshalText() ([]byte, error) { return []byte(text(p)), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (p *Path) UnmarshalText(raw []byte) error {
+	pattern, err := Parse(string(raw))
+	*p = Path(pattern)
+	return err
+}
+
 func (p Pattern) String() string { return text(p) }
 
 func text(steps []Step) string {

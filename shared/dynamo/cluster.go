@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -27,6 +28,7 @@ type clusterItem struct {
 	Status, StatusMessage         string
 	StatusSince, CheckedAt        stamp
 	NextCheckAt                   stamp
+	Revision                      int64
 	CreatedAt                     stamp
 	CreatedBy                     string
 }
@@ -55,7 +57,7 @@ func toClusterItem(c cluster.Cluster) clusterItem {
 	return clusterItem{head: h, Org: c.Org, ID: c.ID, Name: c.Name, Cloud: c.Cloud, Distribution: c.Distribution, Location: c.Location,
 		Labels: c.Labels, UID: c.UID, Version: c.Version, Nodes: c.Nodes, AccessMode: c.Access.Mode, Endpoint: c.Access.Endpoint,
 		CredentialRef: c.Access.CredentialRef, Runner: c.Runner, Status: string(c.Status), StatusMessage: c.StatusMessage,
-		StatusSince: stamp{c.StatusSince}, CheckedAt: stamp{c.CheckedAt}, NextCheckAt: stamp{c.NextCheckAt},
+		StatusSince: stamp{c.StatusSince}, CheckedAt: stamp{c.CheckedAt}, NextCheckAt: stamp{c.NextCheckAt}, Revision: c.Revision,
 		CreatedAt: stamp{c.CreatedAt}, CreatedBy: c.CreatedBy}
 }
 
@@ -64,7 +66,7 @@ func fromClusterItem(i clusterItem) cluster.Cluster {
 		Labels: i.Labels, UID: i.UID, Version: i.Version, Nodes: i.Nodes,
 		Access: cluster.Access{Mode: i.AccessMode, Endpoint: i.Endpoint, CredentialRef: i.CredentialRef},
 		Runner: i.Runner, Status: cluster.Status(i.Status), StatusMessage: i.StatusMessage, StatusSince: i.StatusSince.Time,
-		CheckedAt: i.CheckedAt.Time, NextCheckAt: i.NextCheckAt.Time, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
+		CheckedAt: i.CheckedAt.Time, NextCheckAt: i.NextCheckAt.Time, Revision: i.Revision, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
 }
 
 func clusterNotFound(id string) *problem.Problem {
@@ -158,9 +160,35 @@ func (s *Store) FindClusters(ctx context.Context, org string, ids []string) (map
 	return found, err
 }
 
-// ListClusters lists the org's clusters by id, each with the group it is a member of.
-func (s *Store) ListClusters(ctx context.Context, org string, page Page) (clusters []cluster.Cluster, next string, err error) {
-	clusters, next, err = listAs(ctx, s, query{pk: orgPK(org), prefix: "CLUSTER#"}, page, fromClusterItem)
+// ClusterFilter says which clusters to list; what is empty matches all.
+type ClusterFilter struct {
+	Labels map[string]string
+	Status cluster.Status
+	Cloud  string
+}
+
+func (f ClusterFilter) keep(namePrefix string) func(cluster.Cluster) bool {
+	if len(f.Labels) == 0 && f.Status == "" && f.Cloud == "" && namePrefix == "" {
+		return nil
+	}
+	selector := cluster.Selector{MatchLabels: f.Labels}
+	return func(c cluster.Cluster) bool {
+		return (len(f.Labels) == 0 || selector.Matches(c.Labels)) && (f.Status == "" || c.Status == f.Status) && (f.Cloud == "" || c.Cloud == f.Cloud) &&
+			strings.HasPrefix(c.Name, namePrefix)
+	}
+}
+
+// ListClusters lists the org's clusters, the oldest first unless the page says otherwise, each with the group it is a member of.
+func (s *Store) ListClusters(ctx context.Context, org string, f ClusterFilter, page Page) (clusters []cluster.Cluster, next string, err error) {
+	by := fmt.Sprintf("%q %q", f, page.NamePrefix)
+	if page.Sort.named() {
+		q := query{pk: orgPK(org), prefix: clusterNameKey(org, page.NamePrefix).SK, newest: page.Sort.down(), by: by}
+		return listNamed(ctx, s, q, page, func(ctx context.Context, ids []string) (map[string]cluster.Cluster, error) {
+			return s.findMembers(ctx, org, ids)
+		}, f.keep(page.NamePrefix))
+	}
+	q := query{pk: orgPK(org), prefix: "CLUSTER#", newest: page.Sort.down(), by: by, keep: kept(fromClusterItem, f.keep(page.NamePrefix))}
+	clusters, next, err = listAs(ctx, s, q, page, fromClusterItem)
 	if err != nil || len(clusters) == 0 {
 		return clusters, next, err
 	}
@@ -177,6 +205,30 @@ func (s *Store) ListClusters(ctx context.Context, org string, page Page) (cluste
 		clusters[i].GroupID = groups[clusters[i].ID]
 	}
 	return clusters, next, err
+}
+
+// findMembers finds clusters by id, each with the group it is a member of.
+func (s *Store) findMembers(ctx context.Context, org string, ids []string) (map[string]cluster.Cluster, error) {
+	keys := make([]key, 0, 2*len(ids))
+	for _, id := range ids {
+		keys = append(keys, clusterKey(org, id), memberKey(org, id))
+	}
+	found, groups := map[string]cluster.Cluster{}, map[string]string{}
+	err := s.getMany(ctx, keys, func(av map[string]types.AttributeValue) error {
+		if id := text(av, "ClusterID"); id != "" {
+			groups[id] = text(av, "GroupID")
+			return nil
+		}
+		var item clusterItem
+		err := unmarshal(av, &item)
+		found[item.ID] = fromClusterItem(item)
+		return err
+	})
+	for id, c := range found {
+		c.GroupID = groups[id]
+		found[id] = c
+	}
+	return found, err
 }
 
 // DeleteCluster forgets a cluster that is no member of a group, and frees its name and identity.

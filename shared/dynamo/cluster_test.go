@@ -29,7 +29,7 @@ func TestClusterIsKeptAsItIs(t *testing.T) {
 	found, err := s.FindClusters(t.Context(), orgB, []string{c.ID})
 	must(t, err)
 	wantEqual(t, len(found), 0)
-	list, _, err := s.ListClusters(t.Context(), orgB, dynamo.Page{})
+	list, _, err := s.ListClusters(t.Context(), orgB, dynamo.ClusterFilter{}, dynamo.Page{})
 	must(t, err)
 	wantEqual(t, len(list), 0)
 	wantProblem(t, s.DeleteCluster(t.Context(), orgB, c.ID), "cluster-not-found", 404)
@@ -78,7 +78,7 @@ func TestMemberIsNotDeleted(t *testing.T) {
 	g := given(t, s, orgA, "prod", "one", "two")
 	wantProblem(t, s.DeleteCluster(t.Context(), orgA, "id-one"), "cluster-is-member", 409)
 
-	list, _, err := s.ListClusters(t.Context(), orgA, dynamo.Page{})
+	list, _, err := s.ListClusters(t.Context(), orgA, dynamo.ClusterFilter{}, dynamo.Page{})
 	must(t, err)
 	for _, c := range list {
 		wantEqual(t, c.GroupID, g.ID)
@@ -97,7 +97,7 @@ func TestClustersAreListedInPages(t *testing.T) {
 	var got []string
 	pages, page := 0, dynamo.Page{Limit: 3}
 	for {
-		list, next, err := s.ListClusters(t.Context(), orgA, page)
+		list, next, err := s.ListClusters(t.Context(), orgA, dynamo.ClusterFilter{}, page)
 		must(t, err)
 		for _, c := range list {
 			got = append(got, c.Name)
@@ -112,7 +112,7 @@ func TestClustersAreListedInPages(t *testing.T) {
 
 	for name, cursor := range map[string]string{"no base64": "%%%", "another list's": "R1JPVVAjeA", "empty": "IA"} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := s.ListClusters(t.Context(), orgA, dynamo.Page{Limit: 3, Cursor: cursor})
+			_, _, err := s.ListClusters(t.Context(), orgA, dynamo.ClusterFilter{}, dynamo.Page{Limit: 3, Cursor: cursor})
 			wantProblem(t, err, "cursor-invalid", 400)
 		})
 	}

@@ -161,6 +161,20 @@ func (s *Store) AdmitRun(ctx context.Context, d deployment.Deployment, r run.Run
 	return d, r, wrap(err, "admitting a run of deployment %s", d.ReleaseName)
 }
 
+// SetDeployment keeps the deployment's settings as d has them, if it still is at that version.
+func (s *Store) SetDeployment(ctx context.Context, d deployment.Deployment, expectedVersion int64) (deployment.Deployment, error) {
+	d.Version, d.UpdatedAt = expectedVersion+1, s.now()
+	item := toDeploymentItem(d)
+	var u expression.UpdateBuilder
+	u = set(set(set(set(u, "Mode", item.Mode), "InstallOnJoin", item.InstallOnJoin), "RemovalLimit", item.RemovalLimit), "Ignore", item.Ignore)
+	u = set(set(u, "Version", item.Version), "UpdatedAt", item.UpdatedAt)
+	err := s.update(ctx, deploymentKey(d.Org, d.ID), u, equal("Version", expectedVersion).And(equal("Deleting", false)), nil)
+	if conditionFailed(err) {
+		return d, s.admissionRefused(ctx, d)
+	}
+	return d, wrap(err, "changing deployment %s", d.ReleaseName)
+}
+
 // nextRun makes r the deployment's newest run.
 func (s *Store) nextRun(d deployment.Deployment, r run.Run, version int64) (deployment.Deployment, run.Run) {
 	r = s.pending(r)
@@ -237,9 +251,30 @@ func (s *Store) FindGeneration(ctx context.Context, org, deploymentID string, n 
 	var item generationItem
 	found, err := s.get(ctx, generationKey(org, deploymentID, n), &item)
 	if err == nil && !found {
-		err = problem.NotFound("generation-not-found", "deployment %q has no generation %d", deploymentID, n)
+		err = problem.NotFound("generation-not-found", "deployment %q has no generation %d", deploymentID, n).Try("list the deployment's generations")
 	}
 	return fromGenerationItem(item), err
+}
+
+// FindGenerations finds the generation that each deployment is at, by the deployment's id; one that is lost is not in the map.
+func (s *Store) FindGenerations(ctx context.Context, deployments []deployment.Deployment) (map[string]deployment.Generation, error) {
+	keys := make([]key, 0, len(deployments))
+	for _, d := range deployments {
+		keys = append(keys, generationKey(d.Org, d.ID, d.Generation))
+	}
+	found := make(map[string]deployment.Generation, len(keys))
+	err := s.getMany(ctx, keys, func(av map[string]types.AttributeValue) error {
+		var item generationItem
+		err := unmarshal(av, &item)
+		found[item.DeploymentID] = fromGenerationItem(item)
+		return err
+	})
+	return found, err
+}
+
+// ListGenerations lists the generations of a deployment, newest first.
+func (s *Store) ListGenerations(ctx context.Context, org, deploymentID string, page Page) (generations []deployment.Generation, next string, err error) {
+	return listAs(ctx, s, query{pk: generationPK(org, deploymentID), prefix: "GEN#", newest: true}, page, fromGenerationItem)
 }
 
 // ForgetDeployment forgets a deployment that is being removed, its name and its generations. It refuses while a release is still

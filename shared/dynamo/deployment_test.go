@@ -21,7 +21,7 @@ func TestAdmissionKeepsAllOrNothing(t *testing.T) {
 	must(t, err)
 
 	wanted := a.Deployment
-	wanted.Generation, wanted.RunSeq, wanted.LastRun, wanted.Version, wanted.CreatedAt, wanted.UpdatedAt = 1, 1, r.ID, 1, noon, noon
+	wanted.Generation, wanted.Newest, wanted.RunSeq, wanted.LastRun, wanted.Version, wanted.CreatedAt, wanted.UpdatedAt = 1, 1, 1, r.ID, 1, noon, noon
 	wantEqual(t, d, wanted)
 	found, err := s.FindDeployment(t.Context(), orgA, d.ID)
 	must(t, err)
@@ -31,6 +31,7 @@ func TestAdmissionKeepsAllOrNothing(t *testing.T) {
 	wantEqual(t, found, wanted)
 	generation, err := s.FindGeneration(t.Context(), orgA, d.ID, 1)
 	must(t, err)
+	a.Generation.RunID = r.ID
 	wantEqual(t, generation, a.Generation)
 	foundRun, err := s.FindRun(t.Context(), orgA, r.ID)
 	must(t, err)
@@ -175,4 +176,28 @@ func TestDeploymentsAreListedByGroup(t *testing.T) {
 	must(t, err)
 	wantEqual(t, names(first, "", nil), []string{"a", "b"})
 	wantEqual(t, names(s.ListDeployments(t.Context(), orgA, prod.ID, dynamo.Page{Limit: 2, Cursor: next})), []string{"c"})
+}
+
+func TestSettingsChangeWithoutAGeneration(t *testing.T) {
+	s := newStore(t)
+	g := given(t, s, orgA, "prod", "one")
+	d, _, err := s.AdmitDeployment(t.Context(), newAdmission(orgA, g.ID, "web"))
+	must(t, err)
+	changed := d
+	changed.Mode, changed.InstallOnJoin, changed.RemovalLimit = deployment.Correct, true, 30
+	changed.Ignore = []deployment.Ignore{{Kind: "Deployment", Path: "spec.replicas"}}
+	changed, err = s.SetDeployment(t.Context(), changed, d.Version)
+	must(t, err)
+	wantEqual(t, changed.Version, d.Version+1)
+	found, err := s.FindDeployment(t.Context(), orgA, d.ID)
+	must(t, err)
+	wantEqual(t, found, changed)
+	wantEqual(t, found.Generation, d.Generation)
+
+	_, err = s.SetDeployment(t.Context(), d, d.Version) // made from what was before
+	wantProblem(t, err, "deployment-changed", 409)
+	_, _, err = s.AdmitRun(t.Context(), changed, newRun("gone", run.Remove), changed.Version, true)
+	must(t, err)
+	_, err = s.SetDeployment(t.Context(), changed, changed.Version+1)
+	wantProblem(t, err, "deployment-deleting", 409)
 }

@@ -29,7 +29,7 @@ func TestEveryFieldIsKept(t *testing.T) {
 	d, generation, r := filled[deployment.Deployment](t), filled[deployment.Generation](t), filled[run.Run](t)
 	a := newAdmission(orgA, g.ID, "web")
 	d.Org, d.ID, d.GroupID, d.Deleting = orgA, "d", g.ID, false
-	generation.Org, generation.DeploymentID = orgA, d.ID
+	generation.Org, generation.DeploymentID, generation.RunID = orgA, d.ID, r.ID
 	r.Org = orgA
 	a.Deployment, a.Generation, a.Run = d, generation, r
 	d, r, err = s.AdmitDeployment(ctx, a)
@@ -109,6 +109,9 @@ func fill(t *testing.T, v reflect.Value, name string) {
 		fill(t, element, name)
 		v.Set(reflect.MakeMap(v.Type()))
 		v.SetMapIndex(reflect.ValueOf("key").Convert(v.Type().Key()), element)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), name)
 	default:
 		t.Fatalf("field %s has kind %s, which this test cannot fill", name, v.Kind())
 	}

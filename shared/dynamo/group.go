@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -96,9 +97,9 @@ func groupNotFound(id string) *problem.Problem {
 	return problem.NotFound("group-not-found", "there is no cluster group %q", id).Try("list the cluster groups; the path takes an id, or a name with field=name")
 }
 
-// CreateGroup claims the group's name and its members, each of which must exist and be in no group.
+// CreateGroup claims the group's name and its members, each of which must exist and be in no group. A group with a selector claims no member.
 func (s *Store) CreateGroup(ctx context.Context, g group.Group) (group.Group, error) {
-	members := slices.Sorted(slices.Values(g.Members))
+	members := slices.Sorted(slices.Values(named(g)))
 	if err := s.checkJoin(ctx, g, members); err != nil {
 		return group.Group{}, err
 	}
@@ -107,7 +108,9 @@ func (s *Store) CreateGroup(ctx context.Context, g group.Group) (group.Group, er
 	g.Members, g.Version = slices.Clone(first), 1
 	t := s.transaction()
 	name := t.put(nameItem{head: headOf(groupNameKey(g.Org, g.Name)), ID: g.ID}, absent())
-	t.put(toGroupItem(g), absent())
+	item := toGroupItem(g)
+	item.DuePK, item.DueSK = dueGroupsPK(shardOf(g.ID)), sortable(s.now().Add(group.ReviewEvery))
+	t.put(item, absent())
 	joins := t.join(g, first)
 	err := t.commit(ctx)
 	if failed, ok := refused(err); ok {
@@ -116,12 +119,17 @@ func (s *Store) CreateGroup(ctx context.Context, g group.Group) (group.Group, er
 		}
 		return group.Group{}, s.joinRefused(ctx, g, joins, failed)
 	}
-	if err != nil || len(rest) == 0 {
+	if err != nil {
 		return g, wrap(err, "creating cluster group %s", g.Name)
 	}
-	grown, err := s.UpdateGroup(ctx, g, g.Version, rest, nil)
+	if len(rest) == 0 {
+		return s.ResolveMembers(ctx, g)
+	}
+	whole := g
+	whole.Members = members
+	grown, err := s.UpdateGroup(ctx, whole, g.Version)
 	if err != nil { // somebody took a member in between: what the user did not get is not kept
-		if undo := s.DeleteGroup(context.WithoutCancel(ctx), g.Org, g.ID); undo != nil {
+		if undo := s.DeleteGroup(context.WithoutCancel(ctx), g.Org, g.ID, 0); undo != nil {
 			return group.Group{}, fmt.Errorf("creating cluster group %s: %w (and taking it back: %w)", g.Name, err, undo)
 		}
 		return group.Group{}, err
@@ -192,10 +200,48 @@ func groupChanged(name string) *problem.Problem {
 	return problem.Conflict("group-changed", "cluster group %q was changed by somebody else meanwhile", name).Try("read it again and repeat the change")
 }
 
-// FindGroup finds a group of the org.
+// FindGroup finds a group of the org with the members that it has now.
 func (s *Store) FindGroup(ctx context.Context, org, id string) (group.Group, error) {
 	item, err := s.findGroupItem(ctx, org, id)
-	return fromGroupItem(item), err
+	if err != nil {
+		return group.Group{}, err
+	}
+	return s.ResolveMembers(ctx, fromGroupItem(item))
+}
+
+// ResolveMembers returns the group with the clusters that its selector chooses now, however many they are; a group without one as it is. It
+// reads every cluster of the org, strongly consistent: less than all would be an empty or a smaller group, so any fault is an error.
+func (s *Store) ResolveMembers(ctx context.Context, g group.Group) (group.Group, error) {
+	groups := []group.Group{g}
+	err := s.resolveMembers(ctx, groups)
+	return groups[0], err
+}
+
+func (s *Store) resolveMembers(ctx context.Context, groups []group.Group) error {
+	if !slices.ContainsFunc(groups, func(g group.Group) bool { return g.Selector != nil }) {
+		return nil
+	}
+	org := groups[0].Org
+	clusters, _, err := listAs(ctx, s, query{pk: orgPK(org), prefix: "CLUSTER#"}, Page{}, fromClusterItem)
+	if err != nil {
+		return fmt.Errorf("listing the clusters that a selector chooses from: %w", err)
+	}
+	for i, g := range groups {
+		if g.Selector != nil {
+			groups[i].Members = chosen(g, clusters)
+		}
+	}
+	return nil
+}
+
+func chosen(g group.Group, clusters []cluster.Cluster) []string {
+	ids := []string{}
+	for _, c := range clusters { // by id
+		if g.Has(c) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
 }
 
 func (s *Store) findGroupItem(ctx context.Context, org, id string) (groupItem, error) {
@@ -205,6 +251,16 @@ func (s *Store) findGroupItem(ctx context.Context, org, id string) (groupItem, e
 		err = groupNotFound(id)
 	}
 	return item, err
+}
+
+// IsMember says whether the cluster, as FindCluster found it, is a member of the group now. It asks for no other cluster.
+func (s *Store) IsMember(ctx context.Context, c cluster.Cluster, groupID string) (bool, error) {
+	if c.GroupID == groupID {
+		return true, nil
+	}
+	item, err := s.findGroupItem(ctx, c.Org, groupID)
+	g := fromGroupItem(item)
+	return err == nil && g.Selector != nil && g.Has(c), err
 }
 
 // FindGroupByName finds a group of the org by its name.
@@ -220,30 +276,36 @@ func (s *Store) FindGroupByName(ctx context.Context, org, name string) (group.Gr
 	return s.FindGroup(ctx, org, item.ID)
 }
 
-// ListGroups lists the org's groups by id.
+// ListGroups lists the org's groups, the oldest first unless the page says otherwise, with the members that they have now.
 func (s *Store) ListGroups(ctx context.Context, org string, page Page) (groups []group.Group, next string, err error) {
-	return listAs(ctx, s, query{pk: orgPK(org), prefix: "GROUP#"}, page, fromGroupItem)
+	groups, next, err = s.listGroups(ctx, org, page)
+	if err != nil {
+		return nil, "", err
+	}
+	return groups, next, s.resolveMembers(ctx, groups)
 }
 
-// UpdateGroup gives the group g's name and lets clusters join and leave, if it still has the expected version. A change of more
-// members than fit one transaction is made in several; if it is refused in between, what was done stays and the problem says so by
-// the group's new version.
-func (s *Store) UpdateGroup(ctx context.Context, g group.Group, expectedVersion int64, join, leave []string) (group.Group, error) {
-	current, err := s.FindGroup(ctx, g.Org, g.ID)
+// UpdateGroup gives the group g's name, members, selector and schedule, if it still has the expected version. A change of more members than fit
+// one transaction is made in several; if it is refused in between, what was done stays and the problem says so by the group's new version.
+func (s *Store) UpdateGroup(ctx context.Context, g group.Group, expectedVersion int64) (group.Group, error) {
+	item, err := s.findGroupItem(ctx, g.Org, g.ID)
 	if err != nil {
 		return group.Group{}, err
 	}
+	current := fromGroupItem(item)
 	if current.Version != expectedVersion {
 		return group.Group{}, groupChanged(current.Name)
 	}
+	join, leave := current.Change(named(g)) // as kept: the members that a selector chose are in no item
 	if err := s.checkJoin(ctx, g, join); err != nil {
 		return group.Group{}, err
 	}
-	if g.Name == current.Name && len(join) == 0 && len(leave) == 0 {
-		return current, nil
+	same := g.Name == current.Name && reflect.DeepEqual(g.Selector, current.Selector) && reflect.DeepEqual(g.Reconcile, current.Reconcile)
+	if same && len(join) == 0 && len(leave) == 0 {
+		return s.ResolveMembers(ctx, current)
 	}
 	for {
-		step := change{name: g.Name, leave: leave[:min(len(leave), leavesAtOnce)]}
+		step := change{becomes: g, leave: leave[:min(len(leave), leavesAtOnce)]}
 		leave = leave[len(step.leave):]
 		if len(step.leave) == 0 {
 			step.join = join[:min(len(join), joinsAtOnce)]
@@ -253,33 +315,43 @@ func (s *Store) UpdateGroup(ctx context.Context, g group.Group, expectedVersion 
 			return group.Group{}, err
 		}
 		if len(join) == 0 && len(leave) == 0 {
-			return current, nil
+			return s.ResolveMembers(ctx, current)
 		}
 	}
 }
 
+// named are the members that a group names, which its selector does not choose.
+func named(g group.Group) []string {
+	if g.Selector != nil {
+		return nil
+	}
+	return g.Members
+}
+
 // change is what one transaction does to a group.
 type change struct {
-	name        string
+	becomes     group.Group // its name, selector and schedule
 	join, leave []string
 }
 
 func (s *Store) changeGroup(ctx context.Context, g group.Group, c change) (group.Group, error) {
 	after := g
-	after.Name, after.Version = c.name, g.Version+1
+	after.Name, after.Selector, after.Reconcile, after.Version = c.becomes.Name, c.becomes.Selector, c.becomes.Reconcile, g.Version+1
 	after.Members = slices.DeleteFunc(slices.Clone(g.Members), func(m string) bool { return slices.Contains(c.leave, m) })
 	after.Members = slices.Compact(slices.Sorted(slices.Values(append(after.Members, c.join...))))
 	t := s.transaction()
-	var u expression.UpdateBuilder
-	u = set(set(set(u, "Name", after.Name), "Members", after.Members), "Version", after.Version)
+	item := toGroupItem(after)
+	u := dueForReview(g.ID, s.now().Add(group.QuietFor))
+	u = set(set(set(u, "Name", item.Name), "Members", item.Members), "Version", item.Version)
+	u = set(set(set(u, "Selector", item.Selector), "EverySeconds", item.EverySeconds), "Windows", item.Windows)
 	t.update(groupKey(g.Org, g.ID), u, equal("Version", g.Version))
 	joins := t.join(g, c.join)
 	for _, id := range c.leave {
 		t.remove(memberKey(g.Org, id), absent().Or(equal("GroupID", g.ID)))
 	}
 	name := -1
-	if c.name != g.Name {
-		name = t.put(nameItem{head: headOf(groupNameKey(g.Org, c.name)), ID: g.ID}, absent())
+	if after.Name != g.Name {
+		name = t.put(nameItem{head: headOf(groupNameKey(g.Org, after.Name)), ID: g.ID}, absent())
 		t.remove(groupNameKey(g.Org, g.Name), equal("ID", g.ID))
 	}
 	err := t.commit(ctx)
@@ -288,24 +360,27 @@ func (s *Store) changeGroup(ctx context.Context, g group.Group, c change) (group
 	case !ok:
 		return after, wrap(err, "changing cluster group %s", g.Name)
 	case failed[name]:
-		return group.Group{}, groupNameTaken(c.name)
+		return group.Group{}, groupNameTaken(after.Name)
 	default:
 		return group.Group{}, s.joinRefused(ctx, g, joins, failed)
 	}
 }
 
-// DeleteGroup forgets a group that has no deployments, and frees its name and members.
-func (s *Store) DeleteGroup(ctx context.Context, org, id string) error {
+// DeleteGroup forgets a group that has no deployments, and frees its name and members. Version 0 is any.
+func (s *Store) DeleteGroup(ctx context.Context, org, id string, expectedVersion int64) error {
 	item, err := s.findGroupItem(ctx, org, id)
 	if err != nil {
 		return err
 	}
 	g := fromGroupItem(item)
+	if expectedVersion != 0 && g.Version != expectedVersion {
+		return groupChanged(g.Name)
+	}
 	if item.Deployments > 0 {
 		return groupHasDeployments(g.Name)
 	}
 	for len(g.Members) > leavesAtOnce {
-		if g, err = s.changeGroup(ctx, g, change{name: g.Name, leave: g.Members[:leavesAtOnce]}); err != nil {
+		if g, err = s.changeGroup(ctx, g, change{becomes: g, leave: g.Members[:leavesAtOnce]}); err != nil {
 			return err
 		}
 	}

@@ -35,10 +35,10 @@ func TestGroupIsKeptAsItIs(t *testing.T) {
 	list, _, err = s.ListGroups(t.Context(), orgB, dynamo.Page{})
 	must(t, err)
 	wantEqual(t, list, []group.Group{})
-	wantProblem(t, s.DeleteGroup(t.Context(), orgB, g.ID), "group-not-found", 404)
+	wantProblem(t, s.DeleteGroup(t.Context(), orgB, g.ID, 0), "group-not-found", 404)
 	stranger := g
 	stranger.Org = orgB
-	_, err = s.UpdateGroup(t.Context(), stranger, 1, nil, []string{"id-one"})
+	_, err = s.UpdateGroup(t.Context(), stranger, 1)
 	wantProblem(t, err, "group-not-found", 404)
 }
 
@@ -78,7 +78,7 @@ func TestGroupNameIsClaimed(t *testing.T) {
 
 	test := given(t, s, orgA, "test")
 	test.Name = "prod"
-	_, err = s.UpdateGroup(t.Context(), test, test.Version, nil, nil)
+	_, err = s.UpdateGroup(t.Context(), test, test.Version)
 	wantProblem(t, err, "group-name-taken", 409)
 }
 
@@ -87,13 +87,13 @@ func TestGroupChanges(t *testing.T) {
 	g := given(t, s, orgA, "prod", "one", "two")
 	must(t, s.CreateCluster(t.Context(), newCluster(orgA, "three")))
 
-	same, err := s.UpdateGroup(t.Context(), g, 1, nil, nil)
+	same, err := s.UpdateGroup(t.Context(), g, 1)
 	must(t, err)
 	wantEqual(t, same, g)
 
 	renamed := g
-	renamed.Name = "production"
-	after, err := s.UpdateGroup(t.Context(), renamed, 1, []string{"id-three"}, []string{"id-one"})
+	renamed.Name, renamed.Members = "production", []string{"id-two", "id-three"}
+	after, err := s.UpdateGroup(t.Context(), renamed, 1)
 	must(t, err)
 	wantEqual(t, after.Members, []string{"id-three", "id-two"})
 	found, err := s.FindGroupByName(t.Context(), orgA, "production")
@@ -103,7 +103,7 @@ func TestGroupChanges(t *testing.T) {
 	wantProblem(t, err, "group-not-found", 404)
 	must(t, s.DeleteCluster(t.Context(), orgA, "id-one")) // it is free
 
-	_, err = s.UpdateGroup(t.Context(), renamed, 1, nil, []string{"id-two"})
+	_, err = s.UpdateGroup(t.Context(), renamed, 1)
 	wantProblem(t, err, "group-changed", 409)
 }
 
@@ -118,16 +118,18 @@ func TestLargeGroup(t *testing.T) {
 	must(t, err)
 	wantEqual(t, found, g)
 
-	leave := slices.Clone(g.Members[:100])
-	g, err = s.UpdateGroup(t.Context(), g, g.Version, nil, leave)
+	all := slices.Clone(g.Members)
+	g.Members = all[100:]
+	g, err = s.UpdateGroup(t.Context(), g, g.Version)
 	must(t, err)
 	wantEqual(t, len(g.Members), 20)
-	g, err = s.UpdateGroup(t.Context(), g, g.Version, leave, nil)
+	g.Members = all
+	g, err = s.UpdateGroup(t.Context(), g, g.Version)
 	must(t, err)
 	wantEqual(t, len(g.Members), 120)
 
-	must(t, s.DeleteGroup(t.Context(), orgA, g.ID))
-	list, _, err := s.ListClusters(t.Context(), orgA, dynamo.Page{})
+	must(t, s.DeleteGroup(t.Context(), orgA, g.ID, 0))
+	list, _, err := s.ListClusters(t.Context(), orgA, dynamo.ClusterFilter{}, dynamo.Page{})
 	must(t, err)
 	for _, c := range list {
 		wantEqual(t, c.GroupID, "")
@@ -141,12 +143,13 @@ func TestGroupWithDeploymentsIsNotDeleted(t *testing.T) {
 	g := given(t, s, orgA, "prod", "one")
 	d, _, err := s.AdmitDeployment(t.Context(), newAdmission(orgA, g.ID, "web"))
 	must(t, err)
-	wantProblem(t, s.DeleteGroup(t.Context(), orgA, g.ID), "group-has-deployments", 409)
+	wantProblem(t, s.DeleteGroup(t.Context(), orgA, g.ID, 0), "group-has-deployments", 409)
 
 	removing, _, err := s.AdmitRun(t.Context(), d, newRun("r2", "remove"), d.Version, true)
 	must(t, err)
 	must(t, s.ForgetDeployment(t.Context(), orgA, removing.ID))
-	must(t, s.DeleteGroup(t.Context(), orgA, g.ID))
+	wantProblem(t, s.DeleteGroup(t.Context(), orgA, g.ID, g.Version+1), "group-changed", 409)
+	must(t, s.DeleteGroup(t.Context(), orgA, g.ID, g.Version))
 	must(t, s.DeleteCluster(t.Context(), orgA, "id-one"))
 }
 
@@ -161,7 +164,7 @@ func TestDeploymentAndDeletedGroupRace(t *testing.T) {
 				_, _, admitted = s.AdmitDeployment(t.Context(), newAdmission(orgA, g.ID, "web-"+name))
 				return admitted
 			}
-			deleted = s.DeleteGroup(t.Context(), orgA, g.ID)
+			deleted = s.DeleteGroup(t.Context(), orgA, g.ID, 0)
 			return deleted
 		})
 		if (admitted == nil) == (deleted == nil) {

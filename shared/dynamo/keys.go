@@ -23,25 +23,32 @@ import (
 //	deployment        O                      DEPLOYMENT#<id>
 //	generation        O#DEPLOYMENT#<id>      GEN#<n>
 //	release           O#CLUSTER#<id>         RELEASE#<namespace>#<name>
+//	plan              O#PLAN#<planHash>      PLAN
 //	plan entry        O#PLAN#<planHash>      TARGET#<cluster>
 //	run               O#RUN#<id>             RUN
 //	run's counter     O#RUN#<id>             RUN#VERSION
+//	draft of a plan   O#RUN#<id>             DRAFT
 //	step of a run     O#RUN#<id>             STEP#<cluster>#<state>#<attempt>
 //	target of a run   O#RUN#<id>             TARGET#<cluster>
+//	idempotency key   O#DEDUP#idempotency    <hash of principal and key>
 //	API key           KEY                    <hash>
 //
 //	access pattern                            how
 //	an entity by id                           Get PK, SK
 //	an entity by name                         Get NAME#, then Get by id
 //	an org's clusters, groups, deployments    Query O, prefix of SK
+//	clusters and groups by name               Query O, NAME#cluster#, NAME#group#, then BatchGet
 //	a group's deployments                     Query O, NAME#deployment#<group>#, then BatchGet
 //	a cluster with its group                  BatchGet CLUSTER#, MEMBER#
+//	whom a selector chooses                   Query O, CLUSTER#: all of them
 //	a cluster's releases                      Query O#CLUSTER#<id>
+//	a deployment's generations, newest first  Query O#DEPLOYMENT#<id>, backwards
 //	an owner's releases                       Query GSI1: O#OWNER#<kind>#<id> by cluster (not consistent)
 //	a run with targets and steps              Query O#RUN#<id>
 //	an org's runs, newest first               Query GSI2: O#RUNS by time (not consistent)
 //	a deployment's runs, newest first         Query GSI1: O#RUNSOF#deployment#<id> by time (not consistent)
 //	clusters that are due                     Query DUE: DUE#CLUSTER#<shard> up to now, then a conditional claim
+//	groups to review                          Query DUE: DUE#GROUP#<shard> up to now, then a conditional claim
 //	runs to sweep                             Query DUE: DUE#RUN#<shard> up to now, then Get
 //
 // The org is in every key but three: an identity is claimed once per installation, an API key says which org it is for, and the DUE
@@ -113,9 +120,12 @@ func planKey(org, planHash, clusterID string) key {
 	return key{join("ORG", org, "PLAN", planHash), join("TARGET", clusterID)}
 }
 
+func planHeadKey(org, planHash string) key { return key{planKey(org, planHash, "").PK, "PLAN"} }
+
 func runPK(org, id string) string      { return join("ORG", org, "RUN", id) }
 func runKey(org, id string) key        { return key{runPK(org, id), "RUN"} }
 func runVersionKey(org, id string) key { return key{runPK(org, id), "RUN#VERSION"} }
+func draftKey(org, id string) key      { return key{runPK(org, id), "DRAFT"} }
 func runsPK(org string) string         { return join("ORG", org, "RUNS") }
 func runsOfPK(org, deploymentID string) string {
 	return join("ORG", org, "RUNSOF", "deployment", deploymentID)
@@ -128,9 +138,14 @@ func stepKey(org, runID, clusterID, state string, attempt int) key {
 	return key{runPK(org, runID), join("STEP", clusterID, state, fmt.Sprintf("%04d", attempt))}
 }
 
+func idempotencyKey(org, id string) key {
+	return key{join("ORG", org, "DEDUP", "idempotency"), id}
+}
+
 func apiKeyKey(hash string) key { return key{"KEY", hash} }
 
 func dueClustersPK(shard int) string { return "DUE#CLUSTER#" + strconv.Itoa(shard) }
+func dueGroupsPK(shard int) string   { return "DUE#GROUP#" + strconv.Itoa(shard) }
 func dueRunsPK(shard int) string     { return "DUE#RUN#" + strconv.Itoa(shard) }
 
 func shardOf(id string) int {
@@ -139,12 +154,14 @@ func shardOf(id string) int {
 	return int(h.Sum32() % dueShards)
 }
 
-// orgAndID takes apart the key of an item found by the due index, which projects nothing else: O, CLUSTER#<id> or O#RUN#<id>, RUN.
+// orgAndID takes apart the key of an item found by the due index, which projects nothing else: O, CLUSTER#<id>; O, GROUP#<id>; or O#RUN#<id>, RUN.
 func (k key) orgAndID() (org, id string, err error) {
 	parts := strings.Split(k.PK, "#")
 	switch {
 	case len(parts) == 2 && strings.HasPrefix(k.SK, "CLUSTER#"):
 		org, id = parts[1], strings.TrimPrefix(k.SK, "CLUSTER#")
+	case len(parts) == 2 && strings.HasPrefix(k.SK, "GROUP#"):
+		org, id = parts[1], strings.TrimPrefix(k.SK, "GROUP#")
 	case len(parts) == 4 && parts[2] == "RUN":
 		org, id = parts[1], parts[3]
 	default:

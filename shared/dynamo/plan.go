@@ -2,9 +2,11 @@ package dynamo
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
 )
@@ -19,6 +21,13 @@ type planItem struct {
 	CRDsRef, ManifestRef, Capabilities   string
 	Absent                               bool
 	SeenRevision, Generation, Timeout    int
+	ExpiresAt                            int64 `dynamodbav:"expiresAt,omitempty"`
+}
+
+type planHeadItem struct {
+	draftItem
+	Hash, RunID, CreatedBy string
+	CreatedAt              stamp
 }
 
 func toPlanItem(org, planHash string, e release.PlanEntry) planItem {
@@ -40,9 +49,40 @@ func fromPlanItem(i planItem) release.PlanEntry {
 
 // PutPlan keeps a plan's entries. They are found by the hash of what they say, so writing them again changes nothing.
 func (s *Store) PutPlan(ctx context.Context, org, planHash string, entries []release.PlanEntry) error {
+	return s.putEntries(ctx, org, planHash, entries, 0)
+}
+
+// PutShownPlan keeps a plan that is shown, with its entries, until it expires. The same plan made again takes its place, and is the same but
+// for who made it and when.
+func (s *Store) PutShownPlan(ctx context.Context, p deployment.Plan, entries []release.PlanEntry) error {
+	org := p.Draft.Deployment.Org
+	if err := s.putEntries(ctx, org, p.Hash, entries, p.ExpiresAt.Add(applyTime).Unix()); err != nil {
+		return err
+	}
+	return s.put(ctx, planHeadItem{draftItem: toDraftItem(planHeadKey(org, p.Hash), p.Draft, p.ExpiresAt), Hash: p.Hash, RunID: p.RunID,
+		CreatedAt: stamp{p.CreatedAt}, CreatedBy: p.CreatedBy}, always)
+}
+
+// applyTime is how long the entries outlive their plan: a run may have begun to apply it at its last moment.
+const applyTime = 7 * 24 * time.Hour
+
+// FindPlan finds a plan that is shown.
+func (s *Store) FindPlan(ctx context.Context, org, planHash string) (deployment.Plan, error) {
+	var item planHeadItem
+	found, err := s.get(ctx, planHeadKey(org, planHash), &item)
+	if err == nil && !found {
+		err = problem.NotFound("plan-not-found", "there is no plan %q", planHash).Try("make one with dryRun: a plan is kept for 30 days")
+	}
+	return deployment.Plan{Hash: item.Hash, RunID: item.RunID, Draft: fromDraftItem(item.draftItem), CreatedAt: item.CreatedAt.Time,
+		CreatedBy: item.CreatedBy, ExpiresAt: time.Unix(item.ExpiresAt, 0).UTC()}, err
+}
+
+func (s *Store) putEntries(ctx context.Context, org, planHash string, entries []release.PlanEntry, expires int64) error {
 	writes := make([]types.WriteRequest, 0, len(entries))
 	for _, e := range entries {
-		attributes, err := marshal(toPlanItem(org, planHash, e))
+		item := toPlanItem(org, planHash, e)
+		item.ExpiresAt = expires
+		attributes, err := marshal(item)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,9 @@
 package dynamo
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -16,18 +18,37 @@ import (
 
 // Page asks for a part of a list. Cursor is what the list before returned as next, or empty for the first part.
 type Page struct {
-	Limit  int // 0: everything
-	Cursor string
+	Limit      int // 0: everything
+	Cursor     string
+	Sort       Sort
+	NamePrefix string
 }
+
+// Sort is the order of a list; none is the list's own.
+type Sort string
+
+// The orders there are.
+const (
+	ByName        Sort = "name"
+	ByNameDown    Sort = "-name"
+	ByCreated     Sort = "createdAt"
+	ByCreatedDown Sort = "-createdAt"
+)
+
+func (s Sort) named() bool { return s == ByName || s == ByNameDown }
+func (s Sort) down() bool  { return strings.HasPrefix(string(s), "-") }
 
 // query is one partition of the table or of an index, read in the order of its sort key.
 type query struct {
 	index  string // empty: the table, strongly consistent
 	pk     string
 	prefix string // of the sort key
+	from   string // smallest sort key; with upTo
 	upTo   string // greatest sort key, unless empty
 	newest bool   // backwards
 	filter expression.ConditionBuilder
+	keep   func(map[string]types.AttributeValue) (bool, error)     // what filter cannot say; nil: all
+	by     string                                                  // what else the list depends on, in words: a cursor holds for the same query alone
 	resume func(sk string) (map[string]types.AttributeValue, bool) // where a page of an index goes on; nil: the table
 }
 
@@ -49,6 +70,8 @@ func (q query) input(table string) (*dynamodb.QueryInput, error) {
 	switch {
 	case q.prefix != "":
 		condition = condition.And(expression.Key(sk).BeginsWith(q.prefix))
+	case q.from != "":
+		condition = condition.And(expression.Key(sk).Between(expression.Value(q.from), expression.Value(q.upTo)))
 	case q.upTo != "":
 		condition = condition.And(expression.Key(sk).LessThanEqual(expression.Value(q.upTo)))
 	}
@@ -80,22 +103,25 @@ func (s *Store) list(ctx context.Context, q query, page Page, each func(map[stri
 		return "", err
 	}
 	_, sk := q.keys()
-	const rounds = 20 // a filter that lets nothing through ends the page early, with a cursor
+	const rounds = 5 // a filter that lets little through ends the page early, with a cursor
 	taken, last := 0, ""
 	for round := 0; page.Limit == 0 || round < rounds; round++ {
 		if page.Limit > 0 {
-			in.Limit = aws.Int32(int32(min(page.Limit-taken, 1000)) + 1) // one more, to know whether there is a next page
-			if q.filter.IsSet() {
-				in.Limit = aws.Int32(max(*in.Limit, 100))
-			}
+			in.Limit = q.limit(page.Limit - taken)
 		}
 		out, err := s.api.Query(ctx, in)
 		if err != nil {
 			return "", fmt.Errorf("listing items of %s: %w", q.pk, err)
 		}
 		for _, item := range out.Items {
+			if kept, err := q.keeps(item); err != nil {
+				return "", err
+			} else if !kept {
+				last = text(item, sk)
+				continue
+			}
 			if page.Limit > 0 && taken == page.Limit {
-				return cursorOf(last), nil
+				return q.cursor(last), nil
 			}
 			if err := each(item); err != nil {
 				return "", err
@@ -107,20 +133,49 @@ func (s *Store) list(ctx context.Context, q query, page Page, each func(map[stri
 		}
 		in.ExclusiveStartKey, last = out.LastEvaluatedKey, text(out.LastEvaluatedKey, sk)
 	}
-	return cursorOf(last), nil
+	return q.cursor(last), nil
 }
 
-func cursorOf(sk string) string { return base64.RawURLEncoding.EncodeToString([]byte(sk)) }
+// limit is how many items to read for so many that are wanted: one more, to know whether there is a next page, and more for a filter.
+func (q query) limit(wanted int) *int32 {
+	const most, filtered = 1000, 400
+	limit := int32(max(0, min(wanted, most))) + 1
+	if q.filter.IsSet() || q.keep != nil {
+		limit = max(limit, filtered)
+	}
+	return &limit
+}
 
-// start is where a cursor's page begins. A cursor holds a sort key only; the org is the caller's.
+func (q query) keeps(item map[string]types.AttributeValue) (bool, error) {
+	if q.keep == nil {
+		return true, nil
+	}
+	return q.keep(item)
+}
+
+// cursor is where the page after the item with this sort key begins, for this query alone.
+func (q query) cursor(sk string) string {
+	return base64.RawURLEncoding.EncodeToString(append(q.mark(), sk...))
+}
+
+// mark tells queries apart.
+func (q query) mark() []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %t %q", q.index, q.pk, q.prefix, q.from, q.upTo, q.newest, q.by))
+	return sum[:6]
+}
+
+// start is where a cursor's page begins. A cursor holds the mark of its query and a sort key; the org is the caller's.
 func (q query) start(cursor string) (map[string]types.AttributeValue, error) {
 	if cursor == "" {
 		return nil, nil
 	}
-	invalid := problem.Malformed("cursor-invalid", "the cursor was not made by this list").At("cursor").
-		Try("use the cursor of the page before, unchanged, or none")
+	invalid := problem.Malformed("cursor-invalid", "the cursor was not made by this list with these filters and this order").At("cursor").
+		Try("use the cursor of the page before with the same parameters, or none")
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(raw) == 0 || len(raw) > 1024 || !strings.HasPrefix(string(raw), q.prefix) {
+	if err != nil || len(raw) > 1024 || !bytes.HasPrefix(raw, q.mark()) {
+		return nil, invalid
+	}
+	if raw = raw[len(q.mark()):]; len(raw) == 0 || !strings.HasPrefix(string(raw), q.prefix) {
 		return nil, invalid
 	}
 	if q.resume == nil {

@@ -61,6 +61,10 @@ type observedItem struct {
 	At                      stamp
 }
 
+func toDriftItem(d release.Drift) driftItem {
+	return driftItem{Revision: d.Revision, Objects: d.Objects, Fields: d.Fields, Ref: d.Ref, Since: stamp{d.Since}, At: stamp{d.At}}
+}
+
 func toDesiredItem(d release.Desired) desiredItem {
 	return desiredItem{Seq: d.Seq, Generation: d.Generation, RunID: d.RunID, PlanHash: d.PlanHash, InputHash: d.InputHash,
 		ChartName: d.ChartName, ChartVersion: d.ChartVersion, Absent: d.Absent, SetAt: stamp{d.SetAt}}
@@ -254,11 +258,38 @@ func sameSight(a, b release.Observed) bool {
 	return reflect.DeepEqual(a, b)
 }
 
+// SetDrift records how far the live objects were from the release's manifest and says whether it wrote: not if previous tells the same, nor
+// over what was seen later, nor for a release that is gone.
+func (s *Store) SetDrift(ctx context.Context, k release.Key, d release.Drift, previous *release.Drift) (wrote bool, err error) {
+	d, news := d.After(previous)
+	if !news {
+		return false, nil
+	}
+	at := expression.Name("Drift.At")
+	newer := expression.AttributeNotExists(at).Or(at.LessThanEqual(expression.Value(stamp{d.At})))
+	var u expression.UpdateBuilder
+	err = s.update(ctx, keyOf(k), set(u, "Drift", toDriftItem(d)), owned().And(newer), nil)
+	if conditionFailed(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // SetHealth records how the release's workloads were at the given time, unless they were looked at later.
 func (s *Store) SetHealth(ctx context.Context, k release.Key, health release.Health, message string, at time.Time) error {
+	var u expression.UpdateBuilder
+	return s.setHealth(ctx, k, u, health, message, at)
+}
+
+// SetHealthy records that the workloads of that revision, which a run made, were ready at the given time, unless they were looked at later.
+func (s *Store) SetHealthy(ctx context.Context, k release.Key, revision int, at time.Time) error {
+	var u expression.UpdateBuilder
+	return s.setHealth(ctx, k, set(u, "Healthy", revision), release.Healthy, "", at)
+}
+
+func (s *Store) setHealth(ctx context.Context, k release.Key, u expression.UpdateBuilder, health release.Health, message string, at time.Time) error {
 	last := expression.Name("HealthAt")
 	newer := expression.AttributeNotExists(last).Or(last.LessThanEqual(expression.Value(stamp{at})))
-	var u expression.UpdateBuilder
 	u = set(set(set(u, "Health", string(health)), "HealthMessage", message), "HealthAt", stamp{at})
 	err := s.update(ctx, keyOf(k), u, owned().And(newer), nil)
 	if conditionFailed(err) {
@@ -291,7 +322,7 @@ func (s *Store) ClearActiveRun(ctx context.Context, k release.Key, runID string)
 // runID means whichever did. The fence stays, and a lease that somebody holds. Gone already is a success; another owner's is left alone.
 func (s *Store) DeleteRelease(ctx context.Context, k release.Key, owner release.Owner, runID string) error {
 	var u expression.UpdateBuilder
-	for _, name := range strings.Fields("OwnerKind OwnerID GSI1PK GSI1SK Desired Observed Health HealthMessage HealthAt ActiveRun") {
+	for _, name := range strings.Fields("OwnerKind OwnerID GSI1PK GSI1SK Desired Observed Drift Healthy Health HealthMessage HealthAt ActiveRun") {
 		u = u.Remove(expression.Name(name))
 	}
 	mayForget := ownedBy(owner)

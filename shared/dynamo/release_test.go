@@ -230,6 +230,31 @@ func TestNoChangeCostsNoCall(t *testing.T) {
 	wrote, err := s.SetObserved(t.Context(), keyA, same, &before)
 	must(t, err)
 	wantEqual(t, wrote, false)
+	wrote, err = s.SetDrift(t.Context(), keyA, release.Drift{Revision: 1, At: noon}, nil)
+	must(t, err)
+	wantEqual(t, wrote, false)
+}
+
+func TestDriftIsWrittenOnlyWhenItIsNews(t *testing.T) {
+	s := newStore(t)
+	must(t, s.ClaimRelease(t.Context(), keyA, mine))
+	look := func(d release.Drift) bool {
+		r, err := s.FindRelease(t.Context(), keyA)
+		must(t, err)
+		wrote, err := s.SetDrift(t.Context(), keyA, d, r.Drift)
+		must(t, err)
+		return wrote
+	}
+	wantEqual(t, look(release.Drift{Revision: 1, At: after(1)}), false) // nothing, as ever
+	wantEqual(t, look(release.Drift{Revision: 1, Objects: 1, Fields: 2, Ref: "a", At: after(10)}), true)
+	wantEqual(t, look(release.Drift{Revision: 1, Objects: 1, Fields: 2, Ref: "a", At: after(20)}), false)
+	wantEqual(t, look(release.Drift{Revision: 1, Objects: 1, Fields: 1, Ref: "b", At: after(5)}), false) // seen before what is recorded
+	wantEqual(t, look(release.Drift{Revision: 1, Objects: 1, Fields: 1, Ref: "b", At: after(30)}), true)
+	r, err := s.FindRelease(t.Context(), keyA)
+	must(t, err)
+	wantEqual(t, *r.Drift, release.Drift{Revision: 1, Objects: 1, Fields: 1, Ref: "b", Since: after(10), At: after(30)})
+	wantEqual(t, look(release.Drift{Revision: 1, At: after(40)}), true)
+	wantEqual(t, look(release.Drift{Revision: 1, At: after(50)}), false)
 }
 
 func TestPlanIsKeptAsItIs(t *testing.T) {

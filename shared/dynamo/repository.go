@@ -44,7 +44,7 @@ func (s *Store) FindRepository(ctx context.Context, org, name string) (repositor
 
 // ListRepositories lists the org's chart repositories by name.
 func (s *Store) ListRepositories(ctx context.Context, org string, page Page) (repositories []repository.Repository, next string, err error) {
-	return listAs(ctx, s, query{pk: orgPK(org), prefix: "REPOSITORY#"}, page, fromRepositoryItem)
+	return listAs(ctx, s, query{pk: orgPK(org), prefix: repositoryKey(org, page.NamePrefix).SK, newest: page.Sort.down()}, page, fromRepositoryItem)
 }
 
 // DeleteRepository forgets a chart repository. Charts that came from it stay.

@@ -2,6 +2,7 @@ package dynamo
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -99,6 +100,8 @@ func (s *Store) readRun(ctx context.Context, org, id, prefix string, other func(
 			return unmarshal(av, &item)
 		case runVersionKey(org, id).SK:
 			return unmarshal(av, &changes)
+		case draftKey(org, id).SK:
+			return nil
 		}
 		return other(av)
 	})
@@ -113,6 +116,23 @@ func (s *Store) readRun(ctx context.Context, org, id, prefix string, other func(
 	return r, nil
 }
 
+// FindRuns finds several runs of an org at once; one that does not exist is not in the map. Version is not the whole run's here: use FindRun
+// for it.
+func (s *Store) FindRuns(ctx context.Context, org string, ids []string) (map[string]run.Run, error) {
+	keys := make([]key, 0, len(ids))
+	for _, id := range ids {
+		keys = append(keys, runKey(org, id))
+	}
+	found := make(map[string]run.Run, len(ids))
+	err := s.getMany(ctx, keys, func(av map[string]types.AttributeValue) error {
+		var item runItem
+		err := unmarshal(av, &item)
+		found[item.ID] = fromRunItem(item)
+		return err
+	})
+	return found, err
+}
+
 // touchRun raises the run's version after a change of a target or step. It has an item of its own: the run's is larger, and indexed.
 // Who is killed before it is called leaves a version too low until the run's next change, which follows.
 func (s *Store) touchRun(ctx context.Context, org, id string) error {
@@ -124,16 +144,31 @@ type RunFilter struct {
 	Type         run.Type
 	Status       run.Status
 	DeploymentID string
+	Trigger      string
+	After        time.Time // accepted after it
+	Before       time.Time // accepted before it
 }
 
 // ListRuns lists the org's runs, newest first. It reads an index and may lag behind a write by a moment. Version is not the whole
 // run's here: use FindRun for it.
 func (s *Store) ListRuns(ctx context.Context, org string, f RunFilter, page Page) (runs []run.Run, next string, err error) {
-	q := query{index: indexGSI2, pk: runsPK(org), newest: true}
+	q := query{index: indexGSI2, pk: runsPK(org), newest: true, by: fmt.Sprintf("%q %q %q", f.Type, f.Status, f.Trigger)}
+	if !f.After.IsZero() || !f.Before.IsZero() { // a sort key is a time, '#' and an id
+		q.from, q.upTo = "0", "9"
+		if !f.After.IsZero() {
+			q.from = sortable(f.After) + "$"
+		}
+		if !f.Before.IsZero() {
+			q.upTo = sortable(f.Before)
+		}
+		if q.from > q.upTo {
+			return []run.Run{}, "", nil
+		}
+	}
 	if f.DeploymentID != "" {
 		q.index, q.pk = indexGSI1, runsOfPK(org, f.DeploymentID)
 	}
-	for name, value := range map[string]string{"Type": string(f.Type), "Status": string(f.Status)} {
+	for name, value := range map[string]string{"Type": string(f.Type), "Status": string(f.Status), "Trigger": f.Trigger} {
 		switch {
 		case value == "":
 		case q.filter.IsSet():

@@ -80,7 +80,8 @@ func TestTargetsAndSteps(t *testing.T) {
 	began, err := s.FindTarget(t.Context(), orgA, r.ID, "a")
 	must(t, err)
 	wantEqual(t, began, run.Target{ClusterID: "a", ClusterName: "alpha", Action: "install", Status: run.TargetDeploying, StartedAt: after(1)})
-	failed := run.Target{ClusterID: "a", Status: run.TargetFailed, Code: "hook-timeout", Cause: "job migrate", LeftBehind: true, Revision: 3, EndedAt: after(6)}
+	failed := run.Target{ClusterID: "a", Status: run.TargetFailed, Code: "hook-timeout", Cause: "job migrate", LeftBehind: true, Revision: 3, EndedAt: after(6),
+		Diff: &run.Diff{Ref: "ref", Created: 1, Changed: 2, Deleted: 3, Unchanged: 4, Destructive: 5, Reproducible: true}}
 	must(t, s.UpdateTarget(t.Context(), orgA, r.ID, failed))
 	must(t, s.UpdateTarget(t.Context(), orgA, r.ID, run.Target{ClusterID: "a", Status: run.TargetVerifying}))                    // late
 	must(t, s.UpdateTarget(t.Context(), orgA, r.ID, run.Target{ClusterID: "a", Status: run.TargetSucceeded, EndedAt: after(7)})) // late

@@ -47,11 +47,15 @@ func toTargetItem(r run.Run, t run.Target) targetItem {
 	item := targetItem{head: headOf(targetKey(r.Org, r.ID, t.ClusterID)), ClusterID: t.ClusterID, ClusterName: t.ClusterName, Action: t.Action,
 		Status: string(t.Status), Done: t.Status.Done(), Code: t.Code, Cause: t.Cause, LeftBehind: t.LeftBehind, Revision: t.Revision,
 		StartedAt: stamp{t.StartedAt}, EndedAt: stamp{t.EndedAt}}
-	if d := t.Diff; d != nil {
-		item.Diff = &diffItem{Ref: d.Ref, Created: d.Created, Changed: d.Changed, Deleted: d.Deleted, Unchanged: d.Unchanged,
-			Destructive: d.Destructive, Reproducible: d.Reproducible}
+	if t.Diff != nil {
+		item.Diff = toDiffItem(*t.Diff)
 	}
 	return item
+}
+
+func toDiffItem(d run.Diff) *diffItem {
+	return &diffItem{Ref: d.Ref, Created: d.Created, Changed: d.Changed, Deleted: d.Deleted, Unchanged: d.Unchanged,
+		Destructive: d.Destructive, Reproducible: d.Reproducible}
 }
 
 func fromTargetItem(i targetItem) run.Target {
@@ -94,7 +98,7 @@ func (s *Store) ListTargets(ctx context.Context, org, runID string) ([]run.Targe
 	return targets, err
 }
 
-// UpdateTarget makes the target what t says. Its name, action and times stay where t has none, and so does a start that was recorded. A
+// UpdateTarget makes the target what t says. Its name, action, diff and times stay where t has none, and so does a start that was recorded. A
 // target that is done stays as it is: the first outcome counts.
 func (s *Store) UpdateTarget(ctx context.Context, org, runID string, t run.Target) error {
 	var u expression.UpdateBuilder
@@ -111,6 +115,9 @@ func (s *Store) UpdateTarget(ctx context.Context, org, runID string, t run.Targe
 	}
 	if !t.EndedAt.IsZero() {
 		u = set(u, "EndedAt", stamp{t.EndedAt})
+	}
+	if t.Diff != nil {
+		u = set(u, "Diff", toDiffItem(*t.Diff))
 	}
 	open := expression.Name("Done").NotEqual(expression.Value(true))
 	err := s.update(ctx, targetKey(org, runID, t.ClusterID), u, open, nil)

@@ -3,6 +3,7 @@ package group
 
 import (
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
@@ -31,12 +32,12 @@ type Reconcile struct {
 	Windows []Window      // none: at any time
 }
 
-// Window is a weekly time. Outside every Allow window, where there is one, and inside any Deny window nothing is corrected.
+// Window is a weekly time. Outside every allow window, where there is one, and inside any deny window nothing is corrected.
 type Window struct {
 	Deny     bool
-	Days     []time.Weekday // none: every day
-	From, To string         // 15:04 in Zone; To before From ends on the next day
-	Zone     string         // such as Europe/Budapest
+	Days     []time.Weekday // on which it begins; none: every day
+	From, To string         // 15:04 in Zone, empty: the day's begin and end; To before From ends on the next day
+	Zone     string         // such as Europe/Budapest; empty: UTC
 }
 
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
@@ -47,8 +48,14 @@ func (g Group) Validate() error {
 		return problem.Invalid("group-name-invalid", "cluster group name %q is not valid", g.Name).At("name").
 			Try("use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit")
 	}
-	if len(g.Members) > MaxMembers {
-		return problem.Invalid("too-many-members", "%d members are given", len(g.Members)).At("members").Try("use at most %d", MaxMembers)
+	if err := g.Fits(); err != nil {
+		return err
+	}
+	if err := g.Reconcile.Validate(); err != nil {
+		return err
+	}
+	if g.Selector != nil {
+		return g.Selector.Validate("selector")
 	}
 	seen := map[string]bool{}
 	for _, m := range g.Members {
@@ -58,6 +65,27 @@ func (g Group) Validate() error {
 		seen[m] = true
 	}
 	return nil
+}
+
+// Fits refuses more members than a run can have targets. A selector may come to choose so many long after it was accepted.
+func (g Group) Fits() error {
+	switch {
+	case len(g.Members) <= MaxMembers:
+		return nil
+	case g.Selector != nil:
+		return problem.Invalid("too-many-members", "the selector of cluster group %q chooses %d clusters", g.Name, len(g.Members)).At("selector").
+			Try("narrow it: a group has at most %d members", MaxMembers)
+	default:
+		return problem.Invalid("too-many-members", "%d members are given", len(g.Members)).At("members").Try("use at most %d", MaxMembers)
+	}
+}
+
+// Has says whether the cluster is a member now.
+func (g Group) Has(c cluster.Cluster) bool {
+	if g.Selector != nil {
+		return g.Selector.Matches(c.Labels)
+	}
+	return slices.Contains(g.Members, c.ID)
 }
 
 // Change says who joins and who leaves when a group's members become want.

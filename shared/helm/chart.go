@@ -15,6 +15,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/schema"
 )
 
 // load reads a chart archive as `helm install` does, after the checks that keep a hostile one out.
@@ -109,17 +110,17 @@ func validate(chrt *helmchart.Chart, values map[string]any) error {
 	if err != nil {
 		return err
 	}
-	if p := chart.ViolationProblem("values", found); p != nil {
+	if p := schema.ViolationProblem("values", found); p != nil {
 		return p
 	}
 	return nil
 }
 
 // violations prefixes paths: a subchart's schema knows its own values only.
-func violations(chrt *helmchart.Chart, values map[string]any, prefix string) ([]chart.Violation, error) {
-	var all []chart.Violation
+func violations(chrt *helmchart.Chart, values map[string]any, prefix string) ([]schema.Violation, error) {
+	var all []schema.Violation
 	if chrt.Schema != nil {
-		found, err := chart.ValidateSchema(chrt.Schema, values)
+		found, err := schema.Validate(chrt.Schema, values)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +137,7 @@ func violations(chrt *helmchart.Chart, values map[string]any, prefix string) ([]
 		path := prefix + sub.Name()
 		subvalues, ok := raw.(map[string]any)
 		if !ok {
-			all = append(all, chart.Violation{Path: path, Message: "must be an object: these are a subchart's values"})
+			all = append(all, schema.Violation{Path: path, Message: "must be an object: these are a subchart's values"})
 			continue
 		}
 		found, err := violations(sub, subvalues, path+".")

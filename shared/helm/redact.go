@@ -2,11 +2,11 @@ package helm
 
 import (
 	"cmp"
-	"encoding/base64"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/swell-sh/swell/shared/mask"
 )
 
 const (
@@ -49,16 +49,7 @@ func (r *redactor) add(v string, keep []string) {
 	if len(v) < minRedacted || slices.ContainsFunc(keep, func(k string) bool { return strings.Contains(k, v) }) {
 		return
 	}
-	quoted := strconv.Quote(v)
-	r.values = append(r.values, v, quoted[1:len(quoted)-1], base64.StdEncoding.EncodeToString([]byte(v)))
-	if !strings.Contains(v, "\n") {
-		return
-	}
-	for line := range strings.Lines(v) {
-		if line = strings.TrimSpace(line); len(line) >= minRedacted {
-			r.values = append(r.values, line)
-		}
-	}
+	r.values = append(r.values, mask.Forms(v)...)
 }
 
 // text is s without values, on one line, and short.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/child"
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/release"
 )
 
 // Limits of a render.
@@ -28,9 +29,11 @@ type Request struct {
 	Namespace   string         `json:"namespace"`
 	KubeVersion string         `json:"kubeVersion"` // such as v1.36.3; Helm's default if empty
 	APIVersions []string       `json:"apiVersions"` // such as apps/v1 and apps/v1/Deployment; Helm's defaults if empty. The chart's own CRDs are added.
+	Revision    int            `json:"revision"`    // that the verb will make; 1 or less renders as an install does, more as an upgrade
+	Show        bool           `json:"show"`        // return what was rendered, for a plan that is shown
 }
 
-// Rendered is what a chart makes of values. Manifests and notes stay in the child: they may carry secrets.
+// Rendered is what a chart makes of values. Manifests stay in the child unless they are asked for, and notes always: they may carry secrets.
 type Rendered struct {
 	Chart        string   `json:"chart"`
 	Version      string   `json:"version"`
@@ -39,6 +42,8 @@ type Rendered struct {
 	Hooks        int      `json:"hooks"`
 	CRDs         [][]byte `json:"crds"`         // documents of crds/, to be installed before the first verb
 	Reproducible bool     `json:"reproducible"` // false: another render may differ (random values, the time, lookups in the cluster)
+
+	Shown *release.Rendering `json:"shown,omitempty"` // where Request.Show asks for it
 }
 
 // Render renders a chart as `helm install` would on a cluster with those capabilities, in a child. A chart or values that do not

@@ -2,6 +2,7 @@ package helm
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -19,8 +20,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
 
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/release"
 )
 
 // plainRequest is Request as it travels to the child.
@@ -34,23 +37,54 @@ func renderInChild(_ context.Context, req plainRequest) (Rendered, error) {
 		return Rendered{}, err
 	}
 	if time.Since(started) > renderWall/3 { // no time to look twice, so nothing is promised
-		return first.out, nil
+		return first.result(req, false), nil
 	}
 	again, err := render(req)
 	if err != nil {
 		return Rendered{}, err
 	}
-	out := first.out
-	out.Reproducible = !first.lookedUp && !first.timed && slices.Equal(first.texts, again.texts)
-	return out, nil
+	return first.result(req, !first.lookedUp && !first.timed && slices.Equal(first.texts, again.texts)), nil
 }
 
 // rendering is one pass over a chart.
 type rendering struct {
-	out      Rendered
-	texts    []string // of all that a verb may apply
-	lookedUp bool
-	timed    bool
+	out       Rendered
+	manifests []releaseutil.Manifest
+	hooks     []*helmrelease.Hook
+	texts     []string // of all that a verb may apply
+	lookedUp  bool
+	timed     bool
+}
+
+func (r rendering) result(req plainRequest, reproducible bool) Rendered {
+	r.out.Reproducible = reproducible
+	if req.Show {
+		r.out.Shown = r.shown()
+	}
+	return r.out
+}
+
+// shown is the rendering as a plan keeps it. The manifest is put together as Helm's own is.
+func (r rendering) shown() *release.Rendering {
+	var manifest strings.Builder
+	for _, m := range r.manifests {
+		fmt.Fprintf(&manifest, "---\n# Source: %s\n%s\n", m.Name, m.Content)
+	}
+	shown := &release.Rendering{Manifest: manifest.String(), Reproducible: r.out.Reproducible, Lookups: r.lookedUp}
+	for _, crd := range r.out.CRDs {
+		shown.CRDs = append(shown.CRDs, string(crd))
+	}
+	for _, h := range r.hooks {
+		if slices.Contains(h.Events, helmrelease.HookTest) {
+			continue // no verb makes it
+		}
+		hook := release.Hook{Kind: h.Kind, Name: h.Name, Namespace: namespaceOf(h.Manifest), Manifest: h.Manifest}
+		for _, event := range h.Events {
+			hook.Events = append(hook.Events, event.String())
+		}
+		shown.Hooks = append(shown.Hooks, hook)
+	}
+	return shown
 }
 
 func render(req plainRequest) (rendering, error) {
@@ -76,7 +110,7 @@ func render(req plainRequest) (rendering, error) {
 		return rendering{}, problem.Invalid(CodeKubeVersion, "the chart wants Kubernetes %s, the cluster has %s", want, caps.KubeVersion.String())
 	}
 	top, err := chartutil.ToRenderValuesWithSchemaValidation(chrt, values, chartutil.ReleaseOptions{
-		Name: req.Release, Namespace: req.Namespace, Revision: 1, IsInstall: true,
+		Name: req.Release, Namespace: req.Namespace, Revision: max(req.Revision, 1), IsInstall: req.Revision <= 1, IsUpgrade: req.Revision > 1,
 	}, caps, true)
 	if err != nil {
 		return rendering{}, problem.Invalid(CodeRenderFailed, "the values cannot be merged with the chart's: %s", hide.text(err.Error()))
@@ -118,7 +152,16 @@ func execute(chrt *helmchart.Chart, top chartutil.Values, crds [][]byte, hide re
 		return rendering{}, problem.Invalid(CodeTooLarge, "the chart renders to %d objects in %d bytes; limits are %d and %d",
 			out.Objects+out.Hooks, out.Size, maxObjects, maxOutput)
 	}
-	return rendering{out: out, texts: texts, lookedUp: seen.used, timed: usesTime(chrt)}, nil
+	return rendering{out: out, manifests: manifests, hooks: hooks, texts: texts, lookedUp: seen.used, timed: usesTime(chrt)}, nil
+}
+
+// namespaceOf is what a manifest says itself; empty: the release's.
+func namespaceOf(manifest string) string {
+	var object struct{ Metadata struct{ Namespace string } }
+	if yaml.Unmarshal([]byte(manifest), &object) != nil {
+		return ""
+	}
+	return object.Metadata.Namespace
 }
 
 func copyValues(values map[string]any) map[string]any {

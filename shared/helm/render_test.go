@@ -12,6 +12,7 @@ import (
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/helmtest"
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/release"
 )
 
 const widgetCRD = `# the definition of widgets
@@ -185,6 +186,41 @@ func TestRenderProblems(t *testing.T) {
 				t.Errorf("%q quotes a value", err)
 			}
 		})
+	}
+}
+
+// A plan that is shown keeps what an upgrade would apply, and says whether another render would be the same.
+func TestRenderShows(t *testing.T) {
+	t.Parallel()
+	show := func(c helmtest.Chart, revision int) *release.Rendering {
+		t.Helper()
+		out, err := helm.Render(t.Context(), helm.Request{Archive: c.Archive(t), Release: "web", Namespace: "web", Revision: revision, Show: true})
+		if err != nil || out.Shown == nil {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		return out.Shown
+	}
+	chart := helmtest.Chart{
+		"crds/widget.yaml":    widgetCRD,
+		"templates/a.yaml":    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {upgrade: {{ .Release.IsUpgrade | quote }}, revision: {{ .Release.Revision | quote }}}\n",
+		"templates/hook.yaml": helmtest.Hook("migrate", "pre-install"), "templates/test.yaml": helmtest.Hook("try", "test"), "templates/NOTES.txt": "read me",
+	}
+	got := show(chart, 4)
+	if len(got.CRDs) != 1 || len(got.Hooks) != 1 || got.Hooks[0].Name != "migrate" || !got.Reproducible || got.Lookups {
+		t.Errorf("hooks %+v, %d CRDs, reproducible %v, lookups %v", got.Hooks, len(got.CRDs), got.Reproducible, got.Lookups)
+	}
+	want := "---\n# Source: web/templates/a.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {upgrade: \"true\", revision: \"4\"}\n"
+	if d := cmp.Diff(want, got.Manifest); d != "" {
+		t.Errorf("manifest (-want +got):\n%s", d)
+	}
+	if first := show(chart, 0); !strings.Contains(first.Manifest, `{upgrade: "false", revision: "1"}`) {
+		t.Errorf("as an install: %s", first.Manifest)
+	}
+	if random := show(helmtest.Chart{"templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: {{ randAlphaNum 9 }}}\n"}, 1); random.Reproducible {
+		t.Error("a random value is taken for reproducible")
+	}
+	if asks := show(helmtest.Chart{"templates/a.yaml": `{{ if lookup "v1" "Secret" "x" "y" }}{{ end }}`}, 1); asks.Reproducible || !asks.Lookups {
+		t.Error("a lookup is not told")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,6 +74,22 @@ func (s *Server) Len(resource string) int {
 		}
 	}
 	return n
+}
+
+// Objects returns copies of all objects of these resources (plural).
+func (s *Server) Objects(resources ...string) []map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []map[string]any
+	for gvr, objects := range s.objects {
+		if !slices.Contains(resources, gvr.Resource) {
+			continue
+		}
+		for _, obj := range objects {
+			all = append(all, runtime.DeepCopyJSON(obj))
+		}
+	}
+	return all
 }
 
 // Remove deletes an object without a request.

@@ -16,6 +16,9 @@ type Principal struct {
 	Role string
 }
 
+// RoleAdmin may do everything. Any other role may only read.
+const RoleAdmin = "admin"
+
 // Verify says whose key a token is. An unknown key is the problem Unauthenticated; any other error is Swell's own.
 type Verify func(ctx context.Context, token string) (Principal, error)
 
@@ -52,6 +55,11 @@ func Authenticate(next http.Handler, verify Verify) http.Handler {
 		principal, err := authenticate(r, verify)
 		if err != nil {
 			WriteProblem(w, r, err)
+			return
+		}
+		if principal.Role != RoleAdmin && !safe(r.Method) {
+			WriteProblem(w, r, problem.With(http.StatusForbidden, "forbidden", "the key's role is %q, which may only read", principal.Role).
+				At("Authorization").Try("use a key with the role %s", RoleAdmin))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(WithPrincipal(r.Context(), principal)))

@@ -2,11 +2,13 @@ package openapi_test
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -47,6 +49,7 @@ func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	type deployment = openapi.DeploymentRequest
 	type group = openapi.ClusterGroupRequest
+	type repository = openapi.RepositoryRequest
 	cases := map[string]struct {
 		err    error
 		status int
@@ -59,10 +62,10 @@ func TestDecodeRefuses(t *testing.T) {
 		"Two":                  {decode[group](`{} {}`), 400, "not-json", "", "send one JSON object"},
 		"Null":                 {decode[group](`null`), 422, "wrong-type", "", "send an object"},
 		"AList":                {decode[group](`[]`), 422, "wrong-type", "", "send an object"},
-		"UnknownField":         {decode[group](`{"name":"a","members":[],"title":"b"}`), 422, "unknown-field", "title", "use only: members, name"},
+		"UnknownField":         {decode[group](`{"name":"a","members":[],"title":"b"}`), 422, "unknown-field", "title", "use only: members, name, reconcile, selector"},
 		"AnotherCase":          {decode[group](`{"Name":"a","members":[]}`), 422, "unknown-field", "Name", "write name"},
-		"MissingField":         {decode[group](`{"name":"a"}`), 422, "missing-field", "members", "give it: it is required"},
-		"RequiredIsNull":       {decode[group](`{"name":"a","members":null}`), 422, "missing-field", "members", "give it: it is required"},
+		"MissingField":         {decode[repository](`{"name":"a"}`), 422, "missing-field", "url", "give it: it is required"},
+		"RequiredIsNull":       {decode[repository](`{"name":"a","url":null}`), 422, "missing-field", "url", "give it: it is required"},
 		"FieldTwice":           {decode[group](`{"name":"a","members":[],"name":"b"}`), 422, "field-twice", "name", "give it once"},
 		"NullInAList":          {decode[group](`{"name":"a","members":["x",null]}`), 422, "wrong-type", "members[1]", "send a string"},
 		"ValuesNoObject":       {decode[deployment](`{"values":[1]}`), 422, "wrong-type", "values", "send an object"},
@@ -99,6 +102,15 @@ func TestDecodeRefusesTheContentType(t *testing.T) {
 		if _, err := openapi.Decode[openapi.DeploymentRequest](request(`{}`, contentType), 10); !problem.Is(err, "wrong-content-type") {
 			t.Errorf("%q: got %v", contentType, err)
 		}
+	}
+}
+
+func TestABodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/", iotest.ErrReader(io.ErrUnexpectedEOF))
+	r.Header.Set("Content-Type", "application/json")
+	if _, err := openapi.Decode[openapi.DeploymentRequest](r, 10); !problem.Is(err, "body-unreadable") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
-	"github.com/swell-sh/swell/shared/group"
+	"github.com/swell-sh/swell/shared/mask"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
 )
@@ -21,35 +21,26 @@ func ClusterOf(c cluster.Cluster) Cluster {
 	}
 }
 
-// GroupOf describes a group; members has its clusters by id.
-func GroupOf(g group.Group, members map[string]cluster.Cluster) ClusterGroup {
-	doc := ClusterGroup{ID: g.ID, Name: g.Name, CreatedAt: g.CreatedAt, CreatorName: g.CreatedBy}
-	for _, id := range g.Members {
-		c := members[id]
-		doc.Members = append(doc.Members, Member{
-			ID: id, Name: c.Name, Cloud: c.Cloud, Distribution: c.Distribution, Status: ClusterStatus(c.Status), StatusMessage: c.StatusMessage,
-		})
-	}
-	return doc
-}
-
 // SummaryOf describes a deployment without its values and targets.
 func SummaryOf(d deployment.Deployment, g deployment.Generation) DeploymentSummary {
 	return DeploymentSummary{
-		ID: d.ID, ReleaseName: d.ReleaseName, Namespace: d.Namespace, Generation: d.Generation, Mode: Mode(d.Mode), LastRun: d.LastRun,
-		Chart: g.Chart.Ref, ChartName: g.Chart.Name, ChartVersion: g.Chart.Version, ChartDigest: g.Chart.Digest, Description: g.Chart.Description,
+		ID: d.ID, ReleaseName: d.ReleaseName, Namespace: d.Namespace, Generation: d.Generation, NewestGeneration: d.Newest, Mode: Mode(d.Mode),
+		LastRun: d.LastRun,
+		Chart:   g.Chart.Ref, ChartName: g.Chart.Name, ChartVersion: g.Chart.Version, ChartDigest: g.Chart.Digest, Description: g.Chart.Description,
 		TimeoutSeconds: g.TimeoutSeconds, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
+		InstallOnJoin: d.InstallOnJoin, RemovalLimitPercent: d.RemovalLimit, DriftIgnore: rulesOf(d.Ignore),
 	}
 }
 
-// DeploymentOf describes a deployment whole.
-func DeploymentOf(d deployment.Deployment, g deployment.Generation, v deployment.Values, targets []TargetCluster) Deployment {
+// DeploymentOf describes a deployment whole, but for what is secret.
+func DeploymentOf(d deployment.Deployment, g deployment.Generation, v deployment.Values, secret mask.Paths, targets []TargetCluster) Deployment {
 	s := SummaryOf(d, g)
 	return Deployment{
-		ID: s.ID, ReleaseName: s.ReleaseName, Namespace: s.Namespace, Generation: s.Generation, Mode: s.Mode, LastRun: s.LastRun,
+		ID: s.ID, ReleaseName: s.ReleaseName, Namespace: s.Namespace, Generation: s.Generation, NewestGeneration: s.NewestGeneration, Mode: s.Mode, LastRun: s.LastRun,
 		Chart: s.Chart, ChartName: s.ChartName, ChartVersion: s.ChartVersion, ChartDigest: s.ChartDigest, Description: s.Description,
 		TimeoutSeconds: s.TimeoutSeconds, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
-		Values: v.Common, ValueOverrides: OverridesOf(v.Overrides), TargetClusters: targets,
+		InstallOnJoin: s.InstallOnJoin, RemovalLimitPercent: s.RemovalLimitPercent, DriftIgnore: s.DriftIgnore,
+		Values: secret.Mask(v.Common), ValueOverrides: OverridesOf(secret.MaskEach(v.Overrides)), SecretPaths: secret.Strings(), TargetClusters: targets,
 	}
 }
 
@@ -93,6 +84,9 @@ func targetOf(d deployment.Deployment, c cluster.Cluster, rel release.Release, l
 			doc.Differs = release.Differs(rel, d.Generation)
 		}
 	}
+	if d := rel.Drift; rel.DriftedObjects() > 0 {
+		doc.Drift = DriftSummary{Objects: d.Objects, Fields: d.Fields, Since: d.Since, At: d.At}
+	}
 	switch {
 	case !reachable:
 		doc.Error = TargetError{Code: "cluster-unreachable", Cause: strings.TrimSpace(c.StatusMessage + " (since " + c.StatusSince.Format(time.RFC3339) + ")")}
@@ -115,6 +109,8 @@ func RunOf(r run.Run, targets []run.Target) Run {
 	doc := Run{
 		ID: r.ID, Type: RunType(r.Type), Status: RunStatus(r.Status), Actor: r.Actor, Trigger: RunTrigger(r.Trigger), Code: r.Code, Cause: r.Cause,
 		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt, Counts: countsOf(targets),
+		RedriveOf: r.RedriveOf, Only: r.Only, ConfirmRemovals: r.ConfirmRemovals,
+		PlanHash: r.PlanHash, AppliesPlan: r.Apply != "",
 	}
 	if r.DeploymentID != "" {
 		doc.Deployment = RunDeployment{ID: r.DeploymentID, ReleaseName: r.ReleaseName, ClusterGroupID: r.GroupID, Generation: r.Generation}
@@ -127,7 +123,8 @@ func RunDetailsOf(r run.Run, targets []run.Target, steps []run.Step) RunDetails 
 	s := RunOf(r, targets)
 	doc := RunDetails{
 		ID: s.ID, Type: s.Type, Status: s.Status, Actor: s.Actor, Trigger: s.Trigger, Code: s.Code, Cause: s.Cause, CreatedAt: s.CreatedAt,
-		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Counts: s.Counts, Deployment: s.Deployment,
+		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Counts: s.Counts, Deployment: s.Deployment, RedriveOf: s.RedriveOf, Only: s.Only, ConfirmRemovals: s.ConfirmRemovals,
+		PlanHash: s.PlanHash, AppliesPlan: s.AppliesPlan,
 	}
 	for _, t := range targets {
 		doc.Targets = append(doc.Targets, RunTarget{

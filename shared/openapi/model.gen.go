@@ -13,6 +13,7 @@ const (
 	ActionNone      Action = "none"
 	ActionRecover   Action = "recover"
 	ActionRefuse    Action = "refuse"
+	ActionRepair    Action = "repair"
 	ActionUninstall Action = "uninstall"
 	ActionUpgrade   Action = "upgrade"
 )
@@ -28,9 +29,32 @@ func (e Action) Valid() bool {
 		return true
 	case ActionRefuse:
 		return true
+	case ActionRepair:
+		return true
 	case ActionUninstall:
 		return true
 	case ActionUpgrade:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChangeOp.
+const (
+	ChangeOpAdded   ChangeOp = "added"
+	ChangeOpChanged ChangeOp = "changed"
+	ChangeOpRemoved ChangeOp = "removed"
+)
+
+// Valid indicates whether the value is a known member of the ChangeOp enum.
+func (e ChangeOp) Valid() bool {
+	switch e {
+	case ChangeOpAdded:
+		return true
+	case ChangeOpChanged:
+		return true
+	case ChangeOpRemoved:
 		return true
 	default:
 		return false
@@ -49,6 +73,63 @@ func (e ClusterStatus) Valid() bool {
 	case ClusterStatusRUNNING:
 		return true
 	case ClusterStatusUNKNOWN:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Day.
+const (
+	DayFri Day = "fri"
+	DayMon Day = "mon"
+	DaySat Day = "sat"
+	DaySun Day = "sun"
+	DayThu Day = "thu"
+	DayTue Day = "tue"
+	DayWed Day = "wed"
+)
+
+// Valid indicates whether the value is a known member of the Day enum.
+func (e Day) Valid() bool {
+	switch e {
+	case DayFri:
+		return true
+	case DayMon:
+		return true
+	case DaySat:
+		return true
+	case DaySun:
+		return true
+	case DayThu:
+		return true
+	case DayTue:
+		return true
+	case DayWed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DriftOp.
+const (
+	DriftOpAdded   DriftOp = "added"
+	DriftOpChanged DriftOp = "changed"
+	DriftOpMissing DriftOp = "missing"
+	DriftOpRemoved DriftOp = "removed"
+)
+
+// Valid indicates whether the value is a known member of the DriftOp enum.
+func (e DriftOp) Valid() bool {
+	switch e {
+	case DriftOpAdded:
+		return true
+	case DriftOpChanged:
+		return true
+	case DriftOpMissing:
+		return true
+	case DriftOpRemoved:
 		return true
 	default:
 		return false
@@ -109,6 +190,36 @@ func (e Mode) Valid() bool {
 	case ModeCorrect:
 		return true
 	case ModeDetect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ObjectAction.
+const (
+	ObjectActionCreate    ObjectAction = "create"
+	ObjectActionDelete    ObjectAction = "delete"
+	ObjectActionHook      ObjectAction = "hook"
+	ObjectActionKeep      ObjectAction = "keep"
+	ObjectActionUnchanged ObjectAction = "unchanged"
+	ObjectActionUpdate    ObjectAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the ObjectAction enum.
+func (e ObjectAction) Valid() bool {
+	switch e {
+	case ObjectActionCreate:
+		return true
+	case ObjectActionDelete:
+		return true
+	case ObjectActionHook:
+		return true
+	case ObjectActionKeep:
+		return true
+	case ObjectActionUnchanged:
+		return true
+	case ObjectActionUpdate:
 		return true
 	default:
 		return false
@@ -204,11 +315,14 @@ func (e RunTrigger) Valid() bool {
 
 // Defines values for RunType.
 const (
-	RunTypeCheck  RunType = "check"
-	RunTypeDeploy RunType = "deploy"
-	RunTypeLeave  RunType = "leave"
-	RunTypeRemove RunType = "remove"
-	RunTypeSync   RunType = "sync"
+	RunTypeCheck    RunType = "check"
+	RunTypeDeploy   RunType = "deploy"
+	RunTypeJoin     RunType = "join"
+	RunTypeLeave    RunType = "leave"
+	RunTypePlan     RunType = "plan"
+	RunTypeRemove   RunType = "remove"
+	RunTypeRollback RunType = "rollback"
+	RunTypeSync     RunType = "sync"
 )
 
 // Valid indicates whether the value is a known member of the RunType enum.
@@ -218,11 +332,41 @@ func (e RunType) Valid() bool {
 		return true
 	case RunTypeDeploy:
 		return true
+	case RunTypeJoin:
+		return true
 	case RunTypeLeave:
+		return true
+	case RunTypePlan:
 		return true
 	case RunTypeRemove:
 		return true
+	case RunTypeRollback:
+		return true
 	case RunTypeSync:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SelectorOperator.
+const (
+	SelectorOperatorDoesNotExist SelectorOperator = "DoesNotExist"
+	SelectorOperatorExists       SelectorOperator = "Exists"
+	SelectorOperatorIn           SelectorOperator = "In"
+	SelectorOperatorNotIn        SelectorOperator = "NotIn"
+)
+
+// Valid indicates whether the value is a known member of the SelectorOperator enum.
+func (e SelectorOperator) Valid() bool {
+	switch e {
+	case SelectorOperatorDoesNotExist:
+		return true
+	case SelectorOperatorExists:
+		return true
+	case SelectorOperatorIn:
+		return true
+	case SelectorOperatorNotIn:
 		return true
 	default:
 		return false
@@ -298,6 +442,177 @@ func (e TargetStatus) Valid() bool {
 	}
 }
 
+// Defines values for ValueLayer.
+const (
+	ValueLayerChart    ValueLayer = "chart"
+	ValueLayerCommon   ValueLayer = "common"
+	ValueLayerOverride ValueLayer = "override"
+	ValueLayerReused   ValueLayer = "reused"
+	ValueLayerSubchart ValueLayer = "subchart"
+)
+
+// Valid indicates whether the value is a known member of the ValueLayer enum.
+func (e ValueLayer) Valid() bool {
+	switch e {
+	case ValueLayerChart:
+		return true
+	case ValueLayerCommon:
+		return true
+	case ValueLayerOverride:
+		return true
+	case ValueLayerReused:
+		return true
+	case ValueLayerSubchart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WindowEffect.
+const (
+	WindowEffectAllow WindowEffect = "allow"
+	WindowEffectDeny  WindowEffect = "deny"
+)
+
+// Valid indicates whether the value is a known member of the WindowEffect enum.
+func (e WindowEffect) Valid() bool {
+	switch e {
+	case WindowEffectAllow:
+		return true
+	case WindowEffectDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SortByNameQuery.
+const (
+	SortByNameQueryMinusName SortByNameQuery = "-name"
+	SortByNameQueryName      SortByNameQuery = "name"
+)
+
+// Valid indicates whether the value is a known member of the SortByNameQuery enum.
+func (e SortByNameQuery) Valid() bool {
+	switch e {
+	case SortByNameQueryMinusName:
+		return true
+	case SortByNameQueryName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SortQuery.
+const (
+	SortQueryCreatedAt      SortQuery = "createdAt"
+	SortQueryMinusCreatedAt SortQuery = "-createdAt"
+	SortQueryMinusName      SortQuery = "-name"
+	SortQueryName           SortQuery = "name"
+)
+
+// Valid indicates whether the value is a known member of the SortQuery enum.
+func (e SortQuery) Valid() bool {
+	switch e {
+	case SortQueryCreatedAt:
+		return true
+	case SortQueryMinusCreatedAt:
+		return true
+	case SortQueryMinusName:
+		return true
+	case SortQueryName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListClusterGroupsParamsSort.
+const (
+	ListClusterGroupsParamsSortCreatedAt      ListClusterGroupsParamsSort = "createdAt"
+	ListClusterGroupsParamsSortMinusCreatedAt ListClusterGroupsParamsSort = "-createdAt"
+	ListClusterGroupsParamsSortMinusName      ListClusterGroupsParamsSort = "-name"
+	ListClusterGroupsParamsSortName           ListClusterGroupsParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListClusterGroupsParamsSort enum.
+func (e ListClusterGroupsParamsSort) Valid() bool {
+	switch e {
+	case ListClusterGroupsParamsSortCreatedAt:
+		return true
+	case ListClusterGroupsParamsSortMinusCreatedAt:
+		return true
+	case ListClusterGroupsParamsSortMinusName:
+		return true
+	case ListClusterGroupsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDeploymentsParamsSort.
+const (
+	ListDeploymentsParamsSortMinusName ListDeploymentsParamsSort = "-name"
+	ListDeploymentsParamsSortName      ListDeploymentsParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListDeploymentsParamsSort enum.
+func (e ListDeploymentsParamsSort) Valid() bool {
+	switch e {
+	case ListDeploymentsParamsSortMinusName:
+		return true
+	case ListDeploymentsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListClustersParamsSort.
+const (
+	ListClustersParamsSortCreatedAt      ListClustersParamsSort = "createdAt"
+	ListClustersParamsSortMinusCreatedAt ListClustersParamsSort = "-createdAt"
+	ListClustersParamsSortMinusName      ListClustersParamsSort = "-name"
+	ListClustersParamsSortName           ListClustersParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListClustersParamsSort enum.
+func (e ListClustersParamsSort) Valid() bool {
+	switch e {
+	case ListClustersParamsSortCreatedAt:
+		return true
+	case ListClustersParamsSortMinusCreatedAt:
+		return true
+	case ListClustersParamsSortMinusName:
+		return true
+	case ListClustersParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRepositoriesParamsSort.
+const (
+	ListRepositoriesParamsSortMinusName ListRepositoriesParamsSort = "-name"
+	ListRepositoriesParamsSortName      ListRepositoriesParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListRepositoriesParamsSort enum.
+func (e ListRepositoriesParamsSort) Valid() bool {
+	switch e {
+	case ListRepositoriesParamsSortMinusName:
+		return true
+	case ListRepositoriesParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // AcceptedTarget A target of a run that was accepted.
 type AcceptedTarget struct {
 	// Cloud Where it runs.
@@ -321,8 +636,75 @@ type AcceptedTarget struct {
 	Distribution string `json:"distribution"`
 }
 
-// Action What a run does to a release. `none`: it is as it should be. `recover`: it was stuck in a pending state, and is upgraded. `refuse`: it is not ours to change.
+// Action What a run does to a release. `none`: it is as it should be. `repair`: its objects are put right, without a new revision. `recover`: it was stuck in a pending state, and is upgraded. `refuse`: it is not ours to change.
 type Action string
+
+// AdoptRequest A field whose live value shall be the desired one.
+type AdoptRequest struct {
+	// Cluster The name of the target.
+	//
+	// Examples: pke-demo
+	Cluster string `json:"cluster"`
+
+	// DryRun Only find the value.
+	DryRun bool `json:"dryRun,omitempty,omitzero"`
+
+	// Kind The object's kind.
+	//
+	// Examples: Deployment
+	Kind string `json:"kind"`
+
+	// Name The object's name.
+	//
+	// Examples: web
+	Name string `json:"name"`
+
+	// Namespace The object's namespace; needed where two objects differ in it alone.
+	//
+	// Examples: default
+	Namespace string `json:"namespace,omitempty,omitzero"`
+
+	// Path The field, as the drift names it.
+	//
+	// Examples: spec.replicas
+	Path string `json:"path"`
+
+	// ValuePath The value to set, where several make the field.
+	//
+	// Examples: replicaCount
+	ValuePath string `json:"valuePath,omitempty,omitzero"`
+}
+
+// Adoption The value that makes a field, and the run that sets it.
+type Adoption struct {
+	// ClusterName The target.
+	//
+	// Examples: pke-demo
+	ClusterName string `json:"clusterName"`
+
+	// Generation The generation that sets it; absent with `dryRun`.
+	//
+	// Examples: 4
+	Generation int `json:"generation,omitempty,omitzero"`
+
+	// Run The run that brings it to the targets; absent with `dryRun`.
+	//
+	// Examples: r-01k0v5q8m6
+	Run string `json:"run,omitempty,omitzero"`
+
+	// Value The live value, which it gets; any JSON.
+	//
+	// Examples: 5
+	Value interface{} `json:"value"`
+
+	// ValuePath The chart value that makes the field.
+	//
+	// Examples: replicaCount
+	ValuePath string `json:"valuePath"`
+}
+
+// ChangeOp What happened to a field.
+type ChangeOp string
 
 // Chart A pushed chart.
 type Chart struct {
@@ -428,6 +810,22 @@ type Cluster struct {
 	Version string `json:"version"`
 }
 
+// ClusterForgotten A cluster that was forgotten with what is on it.
+type ClusterForgotten struct {
+	// ID The id it had.
+	//
+	// Examples: c-01k0v5q8m2
+	ID string `json:"id"`
+
+	// LeftBehind The releases that were forgotten and not uninstalled.
+	LeftBehind []LeftBehindRelease `json:"leftBehind"`
+
+	// Name The name it had.
+	//
+	// Examples: pke-demo
+	Name string `json:"name"`
+}
+
 // ClusterGroup A named set of clusters.
 type ClusterGroup struct {
 	// CreatedAt When it was created.
@@ -445,13 +843,21 @@ type ClusterGroup struct {
 	// Examples: g-01k0v5q8m3
 	ID string `json:"id"`
 
-	// Members The members, by name.
+	// Members The members now.
 	Members []Member `json:"members"`
 
 	// Name Unique in the organization.
 	//
 	// Examples: demo
 	Name string `json:"name"`
+
+	// Reconcile How often the members are looked at, and when what is found may be changed without a person.
+	Reconcile *Reconcile `json:"reconcile,omitempty"`
+
+	// Selector Chooses clusters by their labels, as Kubernetes does: all of it must hold. An empty one is refused.
+	//
+	// Examples: {"matchExpressions":[{"key":"region","operator":"In","values":["eu","us"]}],"matchLabels":{"env":"prod"}}
+	Selector *Selector `json:"selector,omitempty"`
 }
 
 // ClusterGroupAccepted What a change of a group started.
@@ -461,7 +867,7 @@ type ClusterGroupAccepted struct {
 	// Examples: g-01k0v5q8m3
 	ID string `json:"id"`
 
-	// Runs The ids of the runs that remove releases; empty if there is nothing to remove.
+	// Runs The ids of the runs that remove or install releases; empty if there is nothing to do.
 	Runs []string `json:"runs"`
 }
 
@@ -474,17 +880,25 @@ type ClusterGroupList struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
-// ClusterGroupRequest A group as it should be.
+// ClusterGroupRequest A group as it should be, with either `members` or a `selector`.
 type ClusterGroupRequest struct {
 	// Members The ids of all members; may be empty.
 	//
 	// Examples: ["c-01k0v5q8m2","c-01k0v5q8m4"]
-	Members []string `json:"members"`
+	Members []string `json:"members,omitzero"`
 
 	// Name Unique in the organization: at most 63 letters, digits, `-`, `_` and `.`.
 	//
 	// Examples: demo
 	Name string `json:"name"`
+
+	// Reconcile How often the members are looked at, and when what is found may be changed without a person.
+	Reconcile *Reconcile `json:"reconcile,omitempty"`
+
+	// Selector Chooses clusters by their labels, as Kubernetes does: all of it must hold. An empty one is refused.
+	//
+	// Examples: {"matchExpressions":[{"key":"region","operator":"In","values":["eu","us"]}],"matchLabels":{"env":"prod"}}
+	Selector *Selector `json:"selector,omitempty"`
 }
 
 // ClusterList A page of clusters.
@@ -498,6 +912,9 @@ type ClusterList struct {
 
 // ClusterStatus `RUNNING`: it answered when last asked. `UNKNOWN`: it did not; `statusMessage` says why.
 type ClusterStatus string
+
+// Day A day of the week.
+type Day string
 
 // Deployment A deployment with its values and targets.
 type Deployment struct {
@@ -531,7 +948,10 @@ type Deployment struct {
 	// Examples: Podinfo Helm chart for Kubernetes
 	Description string `json:"description"`
 
-	// Generation The newest accepted generation, from 1.
+	// DriftIgnore Differences that are no drift; absent if there are none.
+	DriftIgnore []DriftIgnoreRule `json:"driftIgnore,omitempty,omitzero"`
+
+	// Generation The generation that the targets should have: the newest, unless a rollback chose another.
 	//
 	// Examples: 3
 	Generation int `json:"generation"`
@@ -540,6 +960,11 @@ type Deployment struct {
 	//
 	// Examples: d-01k0v5q8m5
 	ID string `json:"id"`
+
+	// InstallOnJoin A cluster that joins the group gets the deployment at once.
+	//
+	// Examples: false
+	InstallOnJoin bool `json:"installOnJoin,omitempty,omitzero"`
 
 	// LastRun The id of the newest run; absent before the first.
 	//
@@ -554,10 +979,27 @@ type Deployment struct {
 	// Examples: default
 	Namespace string `json:"namespace"`
 
+	// NewestGeneration The newest accepted generation, from 1.
+	//
+	// Examples: 3
+	NewestGeneration int `json:"newestGeneration,omitempty,omitzero"`
+
 	// ReleaseName The release's name.
 	//
 	// Examples: web
 	ReleaseName string `json:"releaseName"`
+
+	// RemovalLimitPercent The percentage of its targets that the deployment may lose at once; the default if absent.
+	//
+	// Examples: 50
+	RemovalLimitPercent int `json:"removalLimitPercent,omitempty,omitzero"`
+
+	// SecretPaths Paths of values that are secret, with all beneath them: fields, `[*]` for every item of a list, `*` for every field. Where values are read,
+	// `[masked]` stands for such a value; written back, it means unchanged. What the chart's schema calls `writeOnly` is secret without being named.
+	//
+	//
+	// Examples: ["auth.password","users[*].password"]
+	SecretPaths SecretPaths `json:"secretPaths,omitempty,omitzero"`
 
 	// TargetClusters The targets, by cluster name.
 	TargetClusters []TargetCluster `json:"targetClusters"`
@@ -567,7 +1009,7 @@ type Deployment struct {
 	// Examples: 600
 	TimeoutSeconds int `json:"timeoutSeconds"`
 
-	// UpdatedAt When the newest generation was accepted.
+	// UpdatedAt When it last changed, or a run of it was accepted.
 	//
 	// Examples: 2026-06-04T14:17:03Z
 	UpdatedAt time.Time `json:"updatedAt"`
@@ -624,11 +1066,16 @@ type DeploymentRequest struct {
 	// Atomic Not built yet: anything but false answers 422 `not-built-yet`.
 	Atomic bool `json:"atomic,omitempty,omitzero"`
 
-	// DryRun Not built yet: anything but false answers 422 `not-built-yet`.
+	// DryRun Change nothing: the run that starts finds what would change, and its plan can be read and applied.
 	DryRun bool `json:"dryRun,omitempty,omitzero"`
 
-	// DryRunPipeline Pipeline's spelling of `dryRun`. Not built yet.
+	// DryRunPipeline Pipeline's spelling of `dryRun`.
 	DryRunPipeline bool `json:"dryrun,omitempty,omitzero"`
+
+	// InstallOnJoin A cluster that joins the group gets the deployment at once, not with the next update.
+	//
+	// Examples: true
+	InstallOnJoin *bool `json:"installOnJoin,omitempty"`
 
 	// Mode What a difference seen by the regular check leads to. `detect`: it is recorded. `correct`: a run corrects it.
 	Mode Mode `json:"mode,omitempty,omitzero"`
@@ -651,11 +1098,23 @@ type DeploymentRequest struct {
 	// Examples: web
 	ReleaseName string `json:"releaseName,omitempty,omitzero"`
 
+	// RemovalLimitPercent The percentage of its targets that the deployment may lose at once without confirmation.
+	//
+	// Examples: 50
+	RemovalLimitPercent *int `json:"removalLimitPercent,omitempty"`
+
 	// ReuseValues Merge `values` and each of `valueOverrides` over what the deployment has, and keep overrides that are not mentioned.
 	ReuseValues bool `json:"reuseValues,omitempty,omitzero"`
 
 	// RollingMode Not built yet: anything but false answers 422 `not-built-yet`.
 	RollingMode bool `json:"rollingMode,omitempty,omitzero"`
+
+	// SecretPaths Paths of values that are secret, with all beneath them: fields, `[*]` for every item of a list, `*` for every field. Where values are read,
+	// `[masked]` stands for such a value; written back, it means unchanged. What the chart's schema calls `writeOnly` is secret without being named.
+	//
+	//
+	// Examples: ["auth.password","users[*].password"]
+	SecretPaths SecretPaths `json:"secretPaths,omitempty,omitzero"`
 
 	// TimeoutSeconds Seconds that a target may take to become ready after its release was applied.
 	//
@@ -676,6 +1135,25 @@ type DeploymentRequest struct {
 	//
 	// Examples: 6.7.1
 	Version string `json:"version,omitempty,omitzero"`
+}
+
+// DeploymentSettings How Swell treats a deployment. What is left out stays as it is.
+type DeploymentSettings struct {
+	// DriftIgnore All differences that are no drift, in place of those before; empty: every difference is.
+	DriftIgnore *[]DriftIgnoreRule `json:"driftIgnore,omitempty"`
+
+	// InstallOnJoin A cluster that joins the group gets the deployment at once, not with the next update.
+	//
+	// Examples: true
+	InstallOnJoin *bool `json:"installOnJoin,omitempty"`
+
+	// Mode What a difference seen by the regular check leads to. `detect`: it is recorded. `correct`: a run corrects it.
+	Mode Mode `json:"mode,omitempty,omitzero"`
+
+	// RemovalLimitPercent The percentage of its targets that the deployment may lose at once without confirmation.
+	//
+	// Examples: 50
+	RemovalLimitPercent *int `json:"removalLimitPercent,omitempty"`
 }
 
 // DeploymentSummary A deployment without its values and targets.
@@ -710,7 +1188,10 @@ type DeploymentSummary struct {
 	// Examples: Podinfo Helm chart for Kubernetes
 	Description string `json:"description"`
 
-	// Generation The newest accepted generation, from 1.
+	// DriftIgnore Differences that are no drift; absent if there are none.
+	DriftIgnore []DriftIgnoreRule `json:"driftIgnore,omitempty,omitzero"`
+
+	// Generation The generation that the targets should have: the newest, unless a rollback chose another.
 	//
 	// Examples: 3
 	Generation int `json:"generation"`
@@ -719,6 +1200,11 @@ type DeploymentSummary struct {
 	//
 	// Examples: d-01k0v5q8m5
 	ID string `json:"id"`
+
+	// InstallOnJoin A cluster that joins the group gets the deployment at once.
+	//
+	// Examples: false
+	InstallOnJoin bool `json:"installOnJoin,omitempty,omitzero"`
 
 	// LastRun The id of the newest run; absent before the first.
 	//
@@ -733,20 +1219,61 @@ type DeploymentSummary struct {
 	// Examples: default
 	Namespace string `json:"namespace"`
 
+	// NewestGeneration The newest accepted generation, from 1.
+	//
+	// Examples: 3
+	NewestGeneration int `json:"newestGeneration,omitempty,omitzero"`
+
 	// ReleaseName The release's name.
 	//
 	// Examples: web
 	ReleaseName string `json:"releaseName"`
+
+	// RemovalLimitPercent The percentage of its targets that the deployment may lose at once; the default if absent.
+	//
+	// Examples: 50
+	RemovalLimitPercent int `json:"removalLimitPercent,omitempty,omitzero"`
 
 	// TimeoutSeconds Seconds that a target may take to become ready.
 	//
 	// Examples: 600
 	TimeoutSeconds int `json:"timeoutSeconds"`
 
-	// UpdatedAt When the newest generation was accepted.
+	// UpdatedAt When it last changed, or a run of it was accepted.
 	//
 	// Examples: 2026-06-04T14:17:03Z
 	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// DeploymentValues The values that the templates of one target see.
+type DeploymentValues struct {
+	// ChartDigest The digest of the chart whose defaults are in them.
+	//
+	// Examples: sha256:2f0b…
+	ChartDigest string `json:"chartDigest"`
+
+	// ClusterID The target's id; absent where none was asked for.
+	//
+	// Examples: c-01k0v5q8m2
+	ClusterID string `json:"clusterId,omitempty,omitzero"`
+
+	// ClusterName The target's name; absent where none was asked for.
+	//
+	// Examples: pke-demo
+	ClusterName string `json:"clusterName,omitempty,omitzero"`
+
+	// Generation The generation whose values these are: the deployment's current one.
+	//
+	// Examples: 3
+	Generation int `json:"generation"`
+
+	// Leaves With `explain`: each value with where it comes from, by path.
+	Leaves []ValueLeaf `json:"leaves,omitempty,omitzero"`
+
+	// Values Chart values, a JSON object of any shape. They may carry secrets: they are encrypted at rest and never logged.
+	//
+	// Examples: {"replicaCount":1}
+	Values Values `json:"values,omitempty,omitzero"`
 }
 
 // DesiredState What the release should be; only a run moves it. Absent before a run reached the target.
@@ -765,11 +1292,299 @@ type DesiredState struct {
 	InputHash string `json:"inputHash"`
 }
 
+// DriftFinding A field of a live object that is not as the release's manifest says, or an object that is missing.
+type DriftFinding struct {
+	// At When that manager last wrote, as the cluster records it; absent if it does not.
+	//
+	// Examples: 2026-06-04T14:12:41Z
+	At time.Time `json:"at,omitempty,omitzero"`
+
+	// Detected How it was found: by the `manifest`, or by the `managed fields` of somebody else that the manifest does not have.
+	//
+	// Examples: manifest
+	Detected string `json:"detected"`
+
+	// Kind The object's kind.
+	//
+	// Examples: Deployment
+	Kind string `json:"kind"`
+
+	// Live What the cluster has, any JSON; masked if it is secret; absent if it has nothing.
+	//
+	// Examples: 5
+	Live interface{} `json:"live,omitempty,omitzero"`
+
+	// Manager Who last wrote the field, as the cluster records it; absent if it does not.
+	//
+	// Examples: kubectl-edit
+	Manager string `json:"manager,omitempty,omitzero"`
+
+	// Name The object's name.
+	//
+	// Examples: web
+	Name string `json:"name"`
+
+	// Namespace The object's namespace; absent if it has none.
+	//
+	// Examples: default
+	Namespace string `json:"namespace,omitempty,omitzero"`
+
+	// Op What happened. `missing`: the object is not there. The others are of fields.
+	Op DriftOp `json:"op"`
+
+	// Path The field; absent if the whole object is missing.
+	//
+	// Examples: spec.replicas
+	Path string `json:"path,omitempty,omitzero"`
+
+	// Want What the manifest says, any JSON; masked if it is secret; absent if it says nothing.
+	//
+	// Examples: 2
+	Want interface{} `json:"want,omitempty,omitzero"`
+}
+
+// DriftIgnoreRule Names fields whose differences are no drift. A field of the rule that is left out matches everything; a rule has one at least.
+type DriftIgnoreRule struct {
+	// Kind The object's kind.
+	//
+	// Examples: Deployment
+	Kind string `json:"kind,omitempty,omitzero"`
+
+	// Name The object's name.
+	//
+	// Examples: web
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Namespace The object's namespace.
+	//
+	// Examples: default
+	Namespace string `json:"namespace,omitempty,omitzero"`
+
+	// Path The field, and all beneath it: `*` stands for every field of an object, `[*]` for every item of a list.
+	//
+	// Examples: spec.replicas, metadata.annotations["example.com/a"]
+	Path string `json:"path,omitempty,omitzero"`
+}
+
+// DriftOp What happened. `missing`: the object is not there. The others are of fields.
+type DriftOp string
+
+// DriftReport In what the live objects of a deployment differ.
+type DriftReport struct {
+	// Targets The targets, by cluster name.
+	Targets []TargetDrift `json:"targets"`
+}
+
+// DriftSummary How far the live objects of a target differ from its release's manifest.
+type DriftSummary struct {
+	// At When exactly these differences were first seen; each regular look since found the same.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	At time.Time `json:"at"`
+
+	// Fields How many fields differ, over all objects.
+	//
+	// Examples: 2
+	Fields int `json:"fields"`
+
+	// Objects How many objects differ, or are missing.
+	//
+	// Examples: 1
+	Objects int `json:"objects"`
+
+	// Since From when on something differs without a break.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	Since time.Time `json:"since"`
+}
+
 // Field What a path names its subject by.
 type Field string
 
+// Generation One accepted version of a deployment. It never changes.
+type Generation struct {
+	// Chart The chart as it was asked for.
+	//
+	// Examples: podinfo/podinfo
+	Chart string `json:"chart"`
+
+	// ChartDigest The digest of the archive that the targets get.
+	//
+	// Examples: sha256:2f0b…
+	ChartDigest string `json:"chartDigest"`
+
+	// ChartName The chart's own name.
+	//
+	// Examples: podinfo
+	ChartName string `json:"chartName"`
+
+	// ChartVersion The chart's version.
+	//
+	// Examples: 6.7.1
+	ChartVersion string `json:"chartVersion"`
+
+	// CreatedAt When it was accepted.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CreatorName The principal that asked for it.
+	//
+	// Examples: admin
+	CreatorName string `json:"creatorName"`
+
+	// Current It is the one that the targets should have.
+	//
+	// Examples: true
+	Current bool `json:"current"`
+
+	// Number From 1, in the order in which they were accepted.
+	//
+	// Examples: 3
+	Number int `json:"number"`
+
+	// PlanHash The plan that it applied; absent if it was accepted without one.
+	PlanHash string `json:"planHash,omitempty,omitzero"`
+
+	// Result `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
+	Result RunStatus `json:"result,omitempty,omitzero"`
+
+	// ReusedValuesOf The generation over whose values this one's were merged; absent if none's.
+	//
+	// Examples: 2
+	ReusedValuesOf int `json:"reusedValuesOf,omitempty,omitzero"`
+
+	// Run The run that first brought it to the targets; absent if it is not known.
+	//
+	// Examples: r-01k0v5q8m6
+	Run string `json:"run,omitempty,omitzero"`
+
+	// TimeoutSeconds Seconds that a target may take to become ready.
+	//
+	// Examples: 600
+	TimeoutSeconds int `json:"timeoutSeconds"`
+}
+
+// GenerationDetails A generation with its values.
+type GenerationDetails struct {
+	// Chart The chart as it was asked for.
+	//
+	// Examples: podinfo/podinfo
+	Chart string `json:"chart"`
+
+	// ChartDigest The digest of the archive that the targets get.
+	//
+	// Examples: sha256:2f0b…
+	ChartDigest string `json:"chartDigest"`
+
+	// ChartName The chart's own name.
+	//
+	// Examples: podinfo
+	ChartName string `json:"chartName"`
+
+	// ChartVersion The chart's version.
+	//
+	// Examples: 6.7.1
+	ChartVersion string `json:"chartVersion"`
+
+	// CreatedAt When it was accepted.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CreatorName The principal that asked for it.
+	//
+	// Examples: admin
+	CreatorName string `json:"creatorName"`
+
+	// Current It is the one that the targets should have.
+	//
+	// Examples: true
+	Current bool `json:"current"`
+
+	// Number From 1, in the order in which they were accepted.
+	//
+	// Examples: 3
+	Number int `json:"number"`
+
+	// PlanHash The plan that it applied; absent if it was accepted without one.
+	PlanHash string `json:"planHash,omitempty,omitzero"`
+
+	// Result `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
+	Result RunStatus `json:"result,omitempty,omitzero"`
+
+	// ReusedValuesOf The generation over whose values this one's were merged; absent if none's.
+	//
+	// Examples: 2
+	ReusedValuesOf int `json:"reusedValuesOf,omitempty,omitzero"`
+
+	// Run The run that first brought it to the targets; absent if it is not known.
+	//
+	// Examples: r-01k0v5q8m6
+	Run string `json:"run,omitempty,omitzero"`
+
+	// TimeoutSeconds Seconds that a target may take to become ready.
+	//
+	// Examples: 600
+	TimeoutSeconds int `json:"timeoutSeconds"`
+
+	// ValueOverrides Values by the name of a member, merged over `values`: objects deeply, lists and scalars replaced whole.
+	//
+	// Examples: {"gke-demo":{"replicaCount":3},"pke-demo":{"replicaCount":2}}
+	ValueOverrides ValueOverrides `json:"valueOverrides"`
+
+	// Values Chart values, a JSON object of any shape. They may carry secrets: they are encrypted at rest and never logged.
+	//
+	// Examples: {"replicaCount":1}
+	Values Values `json:"values"`
+}
+
+// GenerationDiff What one generation has instead of another.
+type GenerationDiff struct {
+	// After One accepted version of a deployment. It never changes.
+	After Generation `json:"after"`
+
+	// Before One accepted version of a deployment. It never changes.
+	Before Generation `json:"before"`
+
+	// ValueOverrides By the name of a cluster, the values of its override that differ. An override that does not differ is absent.
+	ValueOverrides map[string][]ValueChange `json:"valueOverrides"`
+
+	// Values The common values that differ, by path.
+	Values []ValueChange `json:"values"`
+}
+
+// GenerationList A page of generations.
+type GenerationList struct {
+	// Items The generations, newest first.
+	Items []Generation `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
 // Health Whether the release's workloads are ready. `PROGRESSING`: not yet. `UNKNOWN`: not observed.
 type Health string
+
+// HiddenValue A value that a stronger layer hides.
+type HiddenValue struct {
+	// Generation The generation whose request set it; absent for a default.
+	//
+	// Examples: 1
+	Generation int `json:"generation,omitempty,omitzero"`
+
+	// Layer Who set a value, the weakest first: `subchart`: the defaults of a subchart. `chart`: those of the chart. `reused`: an earlier request, kept by
+	// `reuseValues`. `common`: the request's `values`. `override`: its `valueOverrides` for the target.
+	Layer ValueLayer `json:"layer"`
+
+	// Source The chart, beneath its parents, or the field of the request that set it.
+	//
+	// Examples: shop
+	Source string `json:"source"`
+
+	// Value The value; `[masked]` for a secret.
+	Value interface{} `json:"value"`
+}
 
 // ImportClusterRequest A cluster to import.
 type ImportClusterRequest struct {
@@ -807,6 +1622,24 @@ type ImportClusterRequest struct {
 // Examples: {"region":"eu","tier":"edge"}
 type Labels map[string]string
 
+// LeftBehindRelease A release that stays on a cluster, and that Swell does not know any more.
+type LeftBehindRelease struct {
+	// Deployment The id of the deployment that had it.
+	//
+	// Examples: d-01k0v5q8m5
+	Deployment string `json:"deployment"`
+
+	// Namespace The release's namespace.
+	//
+	// Examples: default
+	Namespace string `json:"namespace"`
+
+	// ReleaseName The release's name.
+	//
+	// Examples: web
+	ReleaseName string `json:"releaseName"`
+}
+
 // Member A cluster of a group.
 type Member struct {
 	// Cloud Where it runs.
@@ -839,6 +1672,9 @@ type Member struct {
 // Mode What a difference seen by the regular check leads to. `detect`: it is recorded. `correct`: a run corrects it.
 type Mode string
 
+// ObjectAction `keep`: it leaves the release and stays on the cluster, as its resource policy says. `hook`: Helm makes it around the verb; it is not compared.
+type ObjectAction string
+
 // ObservedState What the cluster showed when it last answered. Absent if it never did.
 type ObservedState struct {
 	// At When the cluster showed it.
@@ -860,6 +1696,243 @@ type ObservedState struct {
 	//
 	// Examples: deployed
 	Status string `json:"status"`
+}
+
+// Plan What a dry run found.
+type Plan struct {
+	// Chart The chart as it was asked for.
+	//
+	// Examples: podinfo/podinfo
+	Chart string `json:"chart"`
+
+	// ChartDigest The digest of the archive.
+	//
+	// Examples: sha256:2f0b…
+	ChartDigest string `json:"chartDigest"`
+
+	// ChartName The chart's own name.
+	//
+	// Examples: podinfo
+	ChartName string `json:"chartName"`
+
+	// ChartVersion The chart's version.
+	//
+	// Examples: 6.7.1
+	ChartVersion string `json:"chartVersion"`
+
+	// Counts How many objects would be created, changed and deleted.
+	Counts PlanCounts `json:"counts"`
+
+	// CreatedAt When it was made.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CreatorName The principal that asked for it.
+	//
+	// Examples: admin
+	CreatorName string `json:"creatorName"`
+
+	// Deployment The deployment of a run, as it was when the run began.
+	Deployment RunDeployment `json:"deployment"`
+
+	// ExpectedVersion The version of the deployment that it was made from; 0: it would be created.
+	//
+	// Examples: 7
+	ExpectedVersion int64 `json:"expectedVersion"`
+
+	// Expired It can be read for a while yet, and not be applied any more.
+	Expired bool `json:"expired"`
+
+	// ExpiresAt From when on it is refused.
+	//
+	// Examples: 2026-07-04T14:17:03Z
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// PlanHash Names the plan; what `apply` takes.
+	PlanHash string `json:"planHash"`
+
+	// Reproducible False: on some target another render may differ from what is shown, since the chart uses random values, the time or lookups.
+	Reproducible bool `json:"reproducible"`
+
+	// Run The id of the run that made it.
+	//
+	// Examples: r-01k0v5q8m6
+	Run string `json:"run"`
+
+	// Status `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
+	Status RunStatus `json:"status"`
+
+	// Targets The targets, by cluster name.
+	Targets []PlanTarget `json:"targets"`
+}
+
+// PlanCounts How many objects would be created, changed and deleted.
+type PlanCounts struct {
+	// Changed Objects that would change.
+	//
+	// Examples: 1
+	Changed int `json:"changed"`
+
+	// Created Objects that would be created.
+	//
+	// Examples: 3
+	Created int `json:"created"`
+
+	// Deleted Objects that would be deleted.
+	//
+	// Examples: 0
+	Deleted int `json:"deleted"`
+
+	// Destructive Those of them whose change loses something, or cannot be done in place.
+	//
+	// Examples: 0
+	Destructive int `json:"destructive"`
+
+	// Unchanged Objects that would stay as they are.
+	//
+	// Examples: 4
+	Unchanged int `json:"unchanged"`
+}
+
+// PlanTarget What a plan would do on one cluster.
+type PlanTarget struct {
+	// Action What a run does to a release. `none`: it is as it should be. `repair`: its objects are put right, without a new revision. `recover`: it was stuck in a pending state, and is upgraded. `refuse`: it is not ours to change.
+	Action Action `json:"action,omitempty,omitzero"`
+
+	// Cause The raw cause that goes with `code`.
+	Cause string `json:"cause,omitempty,omitzero"`
+
+	// ClusterID The cluster's id.
+	//
+	// Examples: c-01k0v5q8m2
+	ClusterID string `json:"clusterId"`
+
+	// ClusterName The cluster's name.
+	//
+	// Examples: pke-demo
+	ClusterName string `json:"clusterName"`
+
+	// Code Why it could not be planned; absent if it was.
+	//
+	// Examples: cluster-unreachable
+	Code string `json:"code,omitempty,omitzero"`
+
+	// Counts How many objects would be created, changed and deleted.
+	Counts PlanCounts `json:"counts"`
+
+	// Reproducible False: another render may differ from what is shown.
+	Reproducible bool `json:"reproducible"`
+
+	// Revision The Helm revision that was seen; 0 if there is none.
+	//
+	// Examples: 3
+	Revision int `json:"revision"`
+
+	// Status How far a target of a run is. The last four are final.
+	Status RunTargetStatus `json:"status"`
+}
+
+// PlanTargetDetails What a plan would do on one cluster, object by object.
+type PlanTargetDetails struct {
+	// Action What a run does to a release. `none`: it is as it should be. `repair`: its objects are put right, without a new revision. `recover`: it was stuck in a pending state, and is upgraded. `refuse`: it is not ours to change.
+	Action Action `json:"action,omitempty,omitzero"`
+
+	// Cause The raw cause that goes with `code`.
+	Cause string `json:"cause,omitempty,omitzero"`
+
+	// ClusterID The cluster's id.
+	//
+	// Examples: c-01k0v5q8m2
+	ClusterID string `json:"clusterId"`
+
+	// ClusterName The cluster's name.
+	//
+	// Examples: pke-demo
+	ClusterName string `json:"clusterName"`
+
+	// Code Why it could not be planned; absent if it was.
+	//
+	// Examples: cluster-unreachable
+	Code string `json:"code,omitempty,omitzero"`
+
+	// Counts How many objects would be created, changed and deleted.
+	Counts PlanCounts `json:"counts"`
+
+	// NextCursor Where the next page begins; absent on the last.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+
+	// Objects The objects.
+	Objects []PlannedObject `json:"objects"`
+
+	// Reproducible False: another render may differ from what is shown.
+	Reproducible bool `json:"reproducible"`
+
+	// Revision The Helm revision that was seen; 0 if there is none.
+	//
+	// Examples: 3
+	Revision int `json:"revision"`
+
+	// Status How far a target of a run is. The last four are final.
+	Status RunTargetStatus `json:"status"`
+}
+
+// PlannedChange One field that would change.
+type PlannedChange struct {
+	// After What it would be, any JSON; masked if it is secret; absent if it would be no more.
+	//
+	// Examples: 2
+	After interface{} `json:"after,omitempty,omitzero"`
+
+	// Before What it is, any JSON; masked if it is secret; absent if it is not there.
+	//
+	// Examples: 1
+	Before interface{} `json:"before,omitempty,omitzero"`
+
+	// Op What happened to a field.
+	Op ChangeOp `json:"op"`
+
+	// Path The field.
+	//
+	// Examples: spec.replicas
+	Path string `json:"path"`
+}
+
+// PlannedObject What would happen to one object.
+type PlannedObject struct {
+	// Action `keep`: it leaves the release and stays on the cluster, as its resource policy says. `hook`: Helm makes it around the verb; it is not compared.
+	Action ObjectAction `json:"action"`
+
+	// APIVersion The object's API and version.
+	//
+	// Examples: apps/v1
+	APIVersion string `json:"apiVersion,omitempty,omitzero"`
+
+	// Changes The fields that would change; of an update alone.
+	Changes []PlannedChange `json:"changes"`
+
+	// Destructive Why the change loses something or cannot be done in place; absent if it does not.
+	//
+	// Examples: ["spec.clusterIP cannot be changed in place"]
+	Destructive []string `json:"destructive,omitempty,omitzero"`
+
+	// Kind The object's kind.
+	//
+	// Examples: Deployment
+	Kind string `json:"kind"`
+
+	// Name The object's name.
+	//
+	// Examples: web
+	Name string `json:"name"`
+
+	// Namespace The object's namespace; absent if it has none.
+	//
+	// Examples: default
+	Namespace string `json:"namespace,omitempty,omitzero"`
+
+	// Note What could not be compared, and why; absent if all was.
+	Note string `json:"note,omitempty,omitzero"`
 }
 
 // Problem A problem document (RFC 9457).
@@ -905,6 +1978,17 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// Reconcile How often the members are looked at, and when what is found may be changed without a person.
+type Reconcile struct {
+	// IntervalSeconds About how often each member is looked at; the shortest counts of the groups that a cluster is in. 300 if left out.
+	//
+	// Examples: 300
+	IntervalSeconds int `json:"intervalSeconds,omitempty,omitzero"`
+
+	// Windows When reconcile may correct, install and remove by itself: never within a `deny`, and only within an `allow` where there is one. It looks at any time, and runs that a person starts do not ask.
+	Windows []Window `json:"windows,omitempty,omitzero"`
+}
+
 // Repository A chart repository.
 type Repository struct {
 	// CreatedAt When it was added.
@@ -945,12 +2029,25 @@ type RepositoryRequest struct {
 	URL string `json:"url"`
 }
 
+// RollbackRequest Where to go back to.
+type RollbackRequest struct {
+	// Generation The generation that the targets shall have.
+	//
+	// Examples: 2
+	Generation int `json:"generation"`
+}
+
 // Run One execution started by a person, a schedule or an event.
 type Run struct {
 	// Actor The principal that started it.
 	//
 	// Examples: admin
 	Actor string `json:"actor"`
+
+	// AppliesPlan It carries out a plan that was shown, as it stands; false if it made its own.
+	//
+	// Examples: false
+	AppliesPlan bool `json:"appliesPlan,omitempty,omitzero"`
 
 	// Cause The raw cause that goes with `code`.
 	Cause string `json:"cause,omitempty,omitzero"`
@@ -959,6 +2056,11 @@ type Run struct {
 	//
 	// Examples: chart-not-renderable
 	Code string `json:"code,omitempty,omitzero"`
+
+	// ConfirmRemovals It may remove releases beyond the deployment's limit: the caller said so.
+	//
+	// Examples: true
+	ConfirmRemovals bool `json:"confirmRemovals,omitempty,omitzero"`
 
 	// Counts How many targets the run has, and how far they are.
 	Counts RunCounts `json:"counts"`
@@ -981,18 +2083,31 @@ type Run struct {
 	// Examples: r-01k0v5q8m6
 	ID string `json:"id"`
 
+	// Only The ids of the clusters that it is limited to; absent if it is about all targets.
+	//
+	// Examples: ["c-01k0v5q8m2"]
+	Only []string `json:"only,omitempty,omitzero"`
+
+	// PlanHash The plan that it made or carries out; absent until its targets are planned.
+	PlanHash string `json:"planHash,omitempty,omitzero"`
+
+	// RedriveOf The run whose failed targets it takes up again; absent if it is no redrive.
+	//
+	// Examples: r-01k0v5q8m5
+	RedriveOf string `json:"redriveOf,omitempty,omitzero"`
+
 	// StartedAt When it began; absent before.
 	//
 	// Examples: 2026-06-04T14:17:04Z
 	StartedAt time.Time `json:"startedAt,omitempty,omitzero"`
 
-	// Status `Partial`: some targets succeeded and some did not. `Superseded`: a newer generation took its place. The last five are final.
+	// Status `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
 	Status RunStatus `json:"status"`
 
 	// Trigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`.
 	Trigger RunTrigger `json:"trigger"`
 
-	// Type `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `leave`: removes a release from clusters that left the group.
+	// Type `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `plan`: of a dry run. `leave`: removes a release from clusters that left the group. `rollback`: back to another generation. `join`: installs on clusters that joined the group.
 	Type RunType `json:"type"`
 }
 
@@ -1064,6 +2179,11 @@ type RunDetails struct {
 	// Examples: admin
 	Actor string `json:"actor"`
 
+	// AppliesPlan It carries out a plan that was shown, as it stands; false if it made its own.
+	//
+	// Examples: false
+	AppliesPlan bool `json:"appliesPlan,omitempty,omitzero"`
+
 	// Cause The raw cause that goes with `code`.
 	Cause string `json:"cause,omitempty,omitzero"`
 
@@ -1071,6 +2191,11 @@ type RunDetails struct {
 	//
 	// Examples: chart-not-renderable
 	Code string `json:"code,omitempty,omitzero"`
+
+	// ConfirmRemovals It may remove releases beyond the deployment's limit: the caller said so.
+	//
+	// Examples: true
+	ConfirmRemovals bool `json:"confirmRemovals,omitempty,omitzero"`
 
 	// Counts How many targets the run has, and how far they are.
 	Counts RunCounts `json:"counts"`
@@ -1093,12 +2218,25 @@ type RunDetails struct {
 	// Examples: r-01k0v5q8m6
 	ID string `json:"id"`
 
+	// Only The ids of the clusters that it is limited to; absent if it is about all targets.
+	//
+	// Examples: ["c-01k0v5q8m2"]
+	Only []string `json:"only,omitempty,omitzero"`
+
+	// PlanHash The plan that it made or carries out; absent until its targets are planned.
+	PlanHash string `json:"planHash,omitempty,omitzero"`
+
+	// RedriveOf The run whose failed targets it takes up again; absent if it is no redrive.
+	//
+	// Examples: r-01k0v5q8m5
+	RedriveOf string `json:"redriveOf,omitempty,omitzero"`
+
 	// StartedAt When it began; absent before.
 	//
 	// Examples: 2026-06-04T14:17:04Z
 	StartedAt time.Time `json:"startedAt,omitempty,omitzero"`
 
-	// Status `Partial`: some targets succeeded and some did not. `Superseded`: a newer generation took its place. The last five are final.
+	// Status `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
 	Status RunStatus `json:"status"`
 
 	// Steps The steps, oldest first.
@@ -1110,7 +2248,7 @@ type RunDetails struct {
 	// Trigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`.
 	Trigger RunTrigger `json:"trigger"`
 
-	// Type `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `leave`: removes a release from clusters that left the group.
+	// Type `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `plan`: of a dry run. `leave`: removes a release from clusters that left the group. `rollback`: back to another generation. `join`: installs on clusters that joined the group.
 	Type RunType `json:"type"`
 }
 
@@ -1123,12 +2261,12 @@ type RunList struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
-// RunStatus `Partial`: some targets succeeded and some did not. `Superseded`: a newer generation took its place. The last five are final.
+// RunStatus `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
 type RunStatus string
 
 // RunTarget How a run went on one target.
 type RunTarget struct {
-	// Action What a run does to a release. `none`: it is as it should be. `recover`: it was stuck in a pending state, and is upgraded. `refuse`: it is not ours to change.
+	// Action What a run does to a release. `none`: it is as it should be. `repair`: its objects are put right, without a new revision. `recover`: it was stuck in a pending state, and is upgraded. `refuse`: it is not ours to change.
 	Action Action `json:"action,omitempty,omitzero"`
 
 	// Cause The raw cause that goes with `code`.
@@ -1181,8 +2319,46 @@ type RunTargetStatus string
 // RunTrigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`.
 type RunTrigger string
 
-// RunType `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `leave`: removes a release from clusters that left the group.
+// RunType `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `plan`: of a dry run. `leave`: removes a release from clusters that left the group. `rollback`: back to another generation. `join`: installs on clusters that joined the group.
 type RunType string
+
+// SecretPaths Paths of values that are secret, with all beneath them: fields, `[*]` for every item of a list, `*` for every field. Where values are read,
+// `[masked]` stands for such a value; written back, it means unchanged. What the chart's schema calls `writeOnly` is secret without being named.
+//
+// Examples: ["auth.password","users[*].password"]
+type SecretPaths = []string
+
+// Selector Chooses clusters by their labels, as Kubernetes does: all of it must hold. An empty one is refused.
+//
+// Examples: {"matchExpressions":[{"key":"region","operator":"In","values":["eu","us"]}],"matchLabels":{"env":"prod"}}
+type Selector struct {
+	// MatchExpressions Conditions on labels.
+	MatchExpressions []SelectorRequirement `json:"matchExpressions,omitempty,omitzero"`
+
+	// MatchLabels Free labels, as Kubernetes has them.
+	//
+	// Examples: {"region":"eu","tier":"edge"}
+	MatchLabels Labels `json:"matchLabels,omitempty,omitzero"`
+}
+
+// SelectorOperator How a label is compared. `NotIn` and `DoesNotExist` also choose a cluster without the label.
+type SelectorOperator string
+
+// SelectorRequirement A condition on one label.
+type SelectorRequirement struct {
+	// Key The label.
+	//
+	// Examples: region
+	Key string `json:"key"`
+
+	// Operator How a label is compared. `NotIn` and `DoesNotExist` also choose a cluster without the label.
+	Operator SelectorOperator `json:"operator"`
+
+	// Values What it is compared with, for `In` and `NotIn`.
+	//
+	// Examples: ["eu","us"]
+	Values []string `json:"values,omitempty,omitzero"`
+}
 
 // Step One attempt of one state of the machine, for one target or for the run as a whole.
 type Step struct {
@@ -1263,6 +2439,9 @@ type TargetCluster struct {
 	// Examples: pke
 	Distribution string `json:"distribution"`
 
+	// Drift How far the live objects of a target differ from its release's manifest.
+	Drift DriftSummary `json:"drift,omitempty,omitzero"`
+
 	// Error What went wrong on a target. Absent if nothing did.
 	Error TargetError `json:"error,omitempty,omitzero"`
 
@@ -1295,6 +2474,46 @@ type TargetCluster struct {
 	Version string `json:"version,omitempty,omitzero"`
 }
 
+// TargetDrift The drift of one target.
+type TargetDrift struct {
+	// At When these differences were first seen; absent if there are none.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	At time.Time `json:"at,omitempty,omitzero"`
+
+	// ClusterID The cluster's id.
+	//
+	// Examples: c-01k0v5q8m2
+	ClusterID string `json:"clusterId"`
+
+	// ClusterName The cluster's name.
+	//
+	// Examples: pke-demo
+	ClusterName string `json:"clusterName"`
+
+	// Fields How many fields differ, over all objects.
+	//
+	// Examples: 1
+	Fields int `json:"fields"`
+
+	// Findings Each object or field that differs; absent if nothing does.
+	Findings []DriftFinding `json:"findings,omitempty,omitzero"`
+
+	// Objects How many objects differ, or are missing.
+	//
+	// Examples: 1
+	Objects int `json:"objects"`
+
+	// Since From when on something differs; absent if nothing does.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	Since time.Time `json:"since,omitempty,omitzero"`
+
+	// Status `UNKNOWN`: the cluster could not be asked, or was not yet. `NOT_INSTALLED`: it has no such release. `STALE`: its release differs from the desired
+	// state. `DRIFTED`: its objects differ from the release's manifest. The others are Helm's; `DEPLOYED` means accepted, not running: see `health`.
+	Status TargetStatus `json:"status"`
+}
+
 // TargetError What went wrong on a target. Absent if nothing did.
 type TargetError struct {
 	// Cause What the provider, Helm or Kubernetes said.
@@ -1311,6 +2530,85 @@ type TargetError struct {
 // TargetStatus `UNKNOWN`: the cluster could not be asked, or was not yet. `NOT_INSTALLED`: it has no such release. `STALE`: its release differs from the desired
 // state. `DRIFTED`: its objects differ from the release's manifest. The others are Helm's; `DEPLOYED` means accepted, not running: see `health`.
 type TargetStatus string
+
+// UpdateClusterRequest What to change of a cluster; a field that is left out stays.
+type UpdateClusterRequest struct {
+	// Cloud Where it runs, in your words.
+	//
+	// Examples: amazon
+	Cloud *string `json:"cloud,omitempty"`
+
+	// Distribution Which Kubernetes it is, in your words.
+	//
+	// Examples: pke
+	Distribution *string `json:"distribution,omitempty"`
+
+	// Labels Labels to set; null takes one away; those that are not named stay.
+	//
+	// Examples: {"env":"prod","tier":null}
+	Labels map[string]*string `json:"labels,omitempty,omitzero"`
+
+	// Location The region or site, in your words.
+	//
+	// Examples: eu-west-1
+	Location *string `json:"location,omitempty"`
+}
+
+// ValueChange A value that differs. A secret one is masked, before and after.
+type ValueChange struct {
+	// After What it became, any JSON; absent if it is no more.
+	//
+	// Examples: 1.3.0
+	After interface{} `json:"after,omitempty,omitzero"`
+
+	// Before What it was, any JSON; absent if it was not there.
+	//
+	// Examples: 1.2.0
+	Before interface{} `json:"before,omitempty,omitzero"`
+
+	// Op What happened to a field.
+	Op ChangeOp `json:"op"`
+
+	// Path Where it is among the values.
+	//
+	// Examples: image.tag
+	Path string `json:"path"`
+}
+
+// ValueLayer Who set a value, the weakest first: `subchart`: the defaults of a subchart. `chart`: those of the chart. `reused`: an earlier request, kept by
+// `reuseValues`. `common`: the request's `values`. `override`: its `valueOverrides` for the target.
+type ValueLayer string
+
+// ValueLeaf One value and the layer that set it. Lists are replaced whole, so a list is one value.
+type ValueLeaf struct {
+	// Generation The generation whose request set it; absent for a default.
+	//
+	// Examples: 2
+	Generation int `json:"generation,omitempty,omitzero"`
+
+	// Layer Who set a value, the weakest first: `subchart`: the defaults of a subchart. `chart`: those of the chart. `reused`: an earlier request, kept by
+	// `reuseValues`. `common`: the request's `values`. `override`: its `valueOverrides` for the target.
+	Layer ValueLayer `json:"layer"`
+
+	// Overridden What weaker layers set here, the strongest first.
+	Overridden []HiddenValue `json:"overridden,omitempty,omitzero"`
+
+	// Path Where it is.
+	//
+	// Examples: auth.password
+	Path string `json:"path"`
+
+	// Removed A null took the default away: templates do not see the value.
+	Removed bool `json:"removed,omitempty,omitzero"`
+
+	// Source The chart, beneath its parents, or the field of the request that set it.
+	//
+	// Examples: shop/redis, valueOverrides.pke-demo
+	Source string `json:"source"`
+
+	// Value The value; `[masked]` for a secret.
+	Value interface{} `json:"value"`
+}
 
 // ValueOverrides Values by the name of a member, merged over `values`: objects deeply, lists and scalars replaced whole.
 //
@@ -1335,8 +2633,40 @@ type Version struct {
 	Version string `json:"version"`
 }
 
+// Window A weekly time.
+type Window struct {
+	// Days The days on which it begins; every day if left out.
+	//
+	// Examples: ["fri","sat"]
+	Days []Day `json:"days,omitempty,omitzero"`
+
+	// Effect What may be changed within the window: `allow` something, `deny` nothing. `deny` wins.
+	Effect WindowEffect `json:"effect"`
+
+	// From When it begins, by the clock in `timeZone`; 00:00 if left out.
+	//
+	// Examples: 22:00
+	From string `json:"from,omitempty,omitzero"`
+
+	// TimeZone A name of the IANA database, whose daylight saving counts; UTC if left out.
+	//
+	// Examples: Europe/Budapest
+	TimeZone string `json:"timeZone,omitempty,omitzero"`
+
+	// To When it ends, not included; before `from`, on the next day; 24:00 if left out.
+	//
+	// Examples: 06:00
+	To string `json:"to,omitempty,omitzero"`
+}
+
+// WindowEffect What may be changed within the window: `allow` something, `deny` nothing. `deny` wins.
+type WindowEffect string
+
 // ClusterPath defines model for ClusterPath.
 type ClusterPath = string
+
+// ConfirmRemovalsQuery defines model for ConfirmRemovalsQuery.
+type ConfirmRemovalsQuery = bool
 
 // CursorQuery defines model for CursorQuery.
 type CursorQuery = string
@@ -1344,14 +2674,32 @@ type CursorQuery = string
 // FieldQuery What a path names its subject by.
 type FieldQuery = Field
 
+// GenerationPath defines model for GenerationPath.
+type GenerationPath = int
+
 // GroupPath defines model for GroupPath.
 type GroupPath = string
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
 
 // LimitQuery defines model for LimitQuery.
 type LimitQuery = int
 
+// NamePrefixQuery defines model for NamePrefixQuery.
+type NamePrefixQuery = string
+
 // OrgPath defines model for OrgPath.
 type OrgPath = string
+
+// PlanHashPath defines model for PlanHashPath.
+type PlanHashPath = string
 
 // ReleaseNamePath defines model for ReleaseNamePath.
 type ReleaseNamePath = string
@@ -1362,11 +2710,20 @@ type RepoPath = string
 // RunPath defines model for RunPath.
 type RunPath = string
 
+// SortByNameQuery defines model for SortByNameQuery.
+type SortByNameQuery string
+
+// SortQuery defines model for SortQuery.
+type SortQuery string
+
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
 
 // Failed A problem document (RFC 9457).
 type Failed = Problem
+
+// Forbidden A problem document (RFC 9457).
+type Forbidden = Problem
 
 // Invalid A problem document (RFC 9457).
 type Invalid = Problem
@@ -1376,6 +2733,9 @@ type Malformed = Problem
 
 // NotFound A problem document (RFC 9457).
 type NotFound = Problem
+
+// PreconditionFailed A problem document (RFC 9457).
+type PreconditionFailed = Problem
 
 // TooLarge A problem document (RFC 9457).
 type TooLarge = Problem
@@ -1388,12 +2748,21 @@ type WrongContentType = Problem
 
 // ListClusterGroupsParams defines parameters for ListClusterGroups.
 type ListClusterGroupsParams struct {
+	// NamePrefix Only those whose name begins so.
+	NamePrefix NamePrefixQuery `form:"namePrefix,omitempty" json:"namePrefix,omitempty,omitzero"`
+
+	// Sort The order of the list; `-` turns it round.
+	Sort ListClusterGroupsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit How many items a page has at most.
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor Where the page begins, the `nextCursor` of the page before.
 	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
+
+// ListClusterGroupsParamsSort defines parameters for ListClusterGroups.
+type ListClusterGroupsParamsSort string
 
 // DeleteClusterGroupParams defines parameters for DeleteClusterGroup.
 type DeleteClusterGroupParams struct {
@@ -1402,6 +2771,10 @@ type DeleteClusterGroupParams struct {
 
 	// Field What the cluster or the group in the path is, an `id` or a `name`.
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
 // GetClusterGroupParams defines parameters for GetClusterGroup.
@@ -1412,12 +2785,31 @@ type GetClusterGroupParams struct {
 
 // UpdateClusterGroupParams defines parameters for UpdateClusterGroup.
 type UpdateClusterGroupParams struct {
+	// ConfirmRemovals Remove releases even from more targets than a deployment's `removalLimitPercent`. It is kept with the run.
+	ConfirmRemovals ConfirmRemovalsQuery `form:"confirmRemovals,omitempty" json:"confirmRemovals,omitempty,omitzero"`
+
 	// Field What the cluster or the group in the path is, an `id` or a `name`.
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
 // ListDeploymentsParams defines parameters for ListDeployments.
 type ListDeploymentsParams struct {
+	// Chart Only deployments of the chart with this name of its own.
+	Chart string `form:"chart,omitempty" json:"chart,omitempty,omitzero"`
+
+	// Namespace Only deployments to this namespace.
+	Namespace string `form:"namespace,omitempty" json:"namespace,omitempty,omitzero"`
+
+	// NamePrefix Only those whose name begins so.
+	NamePrefix NamePrefixQuery `form:"namePrefix,omitempty" json:"namePrefix,omitempty,omitzero"`
+
+	// Sort The order of the list; `-` turns it round.
+	Sort ListDeploymentsParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit How many items a page has at most.
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
@@ -1427,6 +2819,9 @@ type ListDeploymentsParams struct {
 	// Field What the cluster or the group in the path is, an `id` or a `name`.
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 }
+
+// ListDeploymentsParamsSort defines parameters for ListDeployments.
+type ListDeploymentsParamsSort string
 
 // CreateDeploymentParams defines parameters for CreateDeployment.
 type CreateDeploymentParams struct {
@@ -1441,6 +2836,10 @@ type DeleteDeploymentParams struct {
 
 	// Field What the cluster or the group in the path is, an `id` or a `name`.
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
 // GetDeploymentParams defines parameters for GetDeployment.
@@ -1449,10 +2848,24 @@ type GetDeploymentParams struct {
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 }
 
+// SetDeploymentParams defines parameters for SetDeployment.
+type SetDeploymentParams struct {
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // UpdateDeploymentParams defines parameters for UpdateDeployment.
 type UpdateDeploymentParams struct {
 	// Field What the cluster or the group in the path is, an `id` or a `name`.
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
 // CheckDeploymentParams defines parameters for CheckDeployment.
@@ -1461,14 +2874,103 @@ type CheckDeploymentParams struct {
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 }
 
+// GetDriftParams defines parameters for GetDrift.
+type GetDriftParams struct {
+	// Cluster Only the target of that name.
+	Cluster string `form:"cluster,omitempty" json:"cluster,omitempty,omitzero"`
+
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+}
+
+// AdoptDriftParams defines parameters for AdoptDrift.
+type AdoptDriftParams struct {
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+}
+
+// ListGenerationsParams defines parameters for ListGenerations.
+type ListGenerationsParams struct {
+	// Limit How many items a page has at most.
+	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor Where the page begins, the `nextCursor` of the page before.
+	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+}
+
+// GetGenerationParams defines parameters for GetGeneration.
+type GetGenerationParams struct {
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+}
+
+// DiffGenerationsParams defines parameters for DiffGenerations.
+type DiffGenerationsParams struct {
+	// To The generation to compare with; the deployment's current one if left out.
+	To int `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+}
+
+// RollbackDeploymentParams defines parameters for RollbackDeployment.
+type RollbackDeploymentParams struct {
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // SyncDeploymentParams defines parameters for SyncDeployment.
 type SyncDeploymentParams struct {
+	// ConfirmRemovals Remove releases even from more targets than a deployment's `removalLimitPercent`. It is kept with the run.
+	ConfirmRemovals ConfirmRemovalsQuery `form:"confirmRemovals,omitempty" json:"confirmRemovals,omitempty,omitzero"`
+
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// GetDeploymentValuesParams defines parameters for GetDeploymentValues.
+type GetDeploymentValuesParams struct {
+	// Cluster The target, by name or id; left out, a target without an override.
+	Cluster string `form:"cluster,omitempty" json:"cluster,omitempty,omitzero"`
+
+	// Explain Answer `leaves` instead of `values`.
+	Explain bool `form:"explain,omitempty" json:"explain,omitempty,omitzero"`
+
+	// Path Only the values at this path and beneath it.
+	Path string `form:"path,omitempty" json:"path,omitempty,omitzero"`
+
 	// Field What the cluster or the group in the path is, an `id` or a `name`.
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 }
 
 // ListClustersParams defines parameters for ListClusters.
 type ListClustersParams struct {
+	// LabelSelector Only clusters with all these labels: `key=value`, with commas between.
+	LabelSelector string `form:"labelSelector,omitempty" json:"labelSelector,omitempty,omitzero"`
+
+	// Status Only clusters in this status.
+	Status ClusterStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Cloud Only clusters of this cloud.
+	Cloud string `form:"cloud,omitempty" json:"cloud,omitempty,omitzero"`
+
+	// NamePrefix Only those whose name begins so.
+	NamePrefix NamePrefixQuery `form:"namePrefix,omitempty" json:"namePrefix,omitempty,omitzero"`
+
+	// Sort The order of the list; `-` turns it round.
+	Sort ListClustersParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit How many items a page has at most.
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
@@ -1476,10 +2978,20 @@ type ListClustersParams struct {
 	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListClustersParamsSort defines parameters for ListClusters.
+type ListClustersParamsSort string
+
 // DeleteClusterParams defines parameters for DeleteCluster.
 type DeleteClusterParams struct {
+	// Force Take it out of its group, and forget its releases without uninstalling them. The answer lists them.
+	Force bool `form:"force,omitempty" json:"force,omitempty,omitzero"`
+
 	// Field What the cluster or the group in the path is, an `id` or a `name`.
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
 // GetClusterParams defines parameters for GetCluster.
@@ -1488,13 +3000,57 @@ type GetClusterParams struct {
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 }
 
+// UpdateClusterParams defines parameters for UpdateCluster.
+type UpdateClusterParams struct {
+	// ConfirmRemovals Remove releases even from more targets than a deployment's `removalLimitPercent`. It is kept with the run.
+	ConfirmRemovals ConfirmRemovalsQuery `form:"confirmRemovals,omitempty" json:"confirmRemovals,omitempty,omitzero"`
+
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // ListRepositoriesParams defines parameters for ListRepositories.
 type ListRepositoriesParams struct {
+	// NamePrefix Only those whose name begins so.
+	NamePrefix NamePrefixQuery `form:"namePrefix,omitempty" json:"namePrefix,omitempty,omitzero"`
+
+	// Sort The order of the list; `-` turns it round.
+	Sort ListRepositoriesParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
 	// Limit How many items a page has at most.
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor Where the page begins, the `nextCursor` of the page before.
 	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListRepositoriesParamsSort defines parameters for ListRepositories.
+type ListRepositoriesParamsSort string
+
+// RemoveRepositoryParams defines parameters for RemoveRepository.
+type RemoveRepositoryParams struct {
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// GetPlanTargetParams defines parameters for GetPlanTarget.
+type GetPlanTargetParams struct {
+	// Changed Leave out objects that stay as they are.
+	Changed bool `form:"changed,omitempty" json:"changed,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor Where the page begins, the `nextCursor` of the page before.
+	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 }
 
 // ListRunsParams defines parameters for ListRuns.
@@ -1507,6 +3063,15 @@ type ListRunsParams struct {
 
 	// DeploymentID Only runs of the deployment with this id.
 	DeploymentID string `form:"deploymentId,omitempty" json:"deploymentId,omitempty,omitzero"`
+
+	// Trigger Only runs that this started.
+	Trigger RunTrigger `form:"trigger,omitempty" json:"trigger,omitempty,omitzero"`
+
+	// CreatedAfter Only runs that were accepted after this time.
+	CreatedAfter *time.Time `form:"createdAfter,omitempty" json:"createdAfter,omitempty"`
+
+	// CreatedBefore Only runs that were accepted before this time.
+	CreatedBefore *time.Time `form:"createdBefore,omitempty" json:"createdBefore,omitempty"`
 
 	// Limit How many items a page has at most.
 	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
@@ -1530,11 +3095,23 @@ type UpdateClusterGroupJSONRequestBody = ClusterGroupRequest
 // CreateDeploymentJSONRequestBody defines body for CreateDeployment for application/json ContentType.
 type CreateDeploymentJSONRequestBody = DeploymentRequest
 
+// SetDeploymentJSONRequestBody defines body for SetDeployment for application/json ContentType.
+type SetDeploymentJSONRequestBody = DeploymentSettings
+
 // UpdateDeploymentJSONRequestBody defines body for UpdateDeployment for application/json ContentType.
 type UpdateDeploymentJSONRequestBody = DeploymentRequest
 
+// AdoptDriftJSONRequestBody defines body for AdoptDrift for application/json ContentType.
+type AdoptDriftJSONRequestBody = AdoptRequest
+
+// RollbackDeploymentJSONRequestBody defines body for RollbackDeployment for application/json ContentType.
+type RollbackDeploymentJSONRequestBody = RollbackRequest
+
 // ImportClusterJSONRequestBody defines body for ImportCluster for application/json ContentType.
 type ImportClusterJSONRequestBody = ImportClusterRequest
+
+// UpdateClusterJSONRequestBody defines body for UpdateCluster for application/json ContentType.
+type UpdateClusterJSONRequestBody = UpdateClusterRequest
 
 // AddRepositoryJSONRequestBody defines body for AddRepository for application/json ContentType.
 type AddRepositoryJSONRequestBody = RepositoryRequest

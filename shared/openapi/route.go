@@ -28,9 +28,9 @@ type parameter struct {
 // Operations returns the operations of the document.
 func Operations() []Operation { return slices.Clone(operations) }
 
-// Routes serves mux, and answers a path or a method that it does not have by a problem.
+// Routes serves mux, and answers a path or a method that it does not have by a problem. It answers 304 where If-None-Match allows it.
 func Routes(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return conditional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler, pattern := mux.Handler(r)
 		if pattern != "" {
 			mux.ServeHTTP(w, r)
@@ -45,7 +45,7 @@ func Routes(mux *http.ServeMux) http.Handler {
 			return
 		}
 		WriteProblem(w, r, problem.NotFound("path-not-found", "the API has no such path").Try("see /openapi.json for the paths there are"))
-	})
+	}))
 }
 
 // head is an answer of which only the head is of interest.

@@ -208,7 +208,7 @@ func (s search) function(f *ast.FuncDecl) {
 var statusOf = map[string]string{"Invalid": "422", "Malformed": "400", "NotFound": "404", "Conflict": "409", "TooLarge": "413"}
 
 var httpStatus = map[string]string{
-	"StatusUnauthorized": "401", "StatusMethodNotAllowed": "405", "StatusUnsupportedMediaType": "415", "StatusInternalServerError": "500", "StatusUnreachable": "424",
+	"StatusUnauthorized": "401", "StatusForbidden": "403", "StatusPreconditionFailed": "412", "StatusMethodNotAllowed": "405", "StatusUnsupportedMediaType": "415", "StatusInternalServerError": "500", "StatusUnreachable": "424",
 }
 
 func (s search) call(c *ast.CallExpr) {

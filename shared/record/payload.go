@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,6 +45,21 @@ func (r Record) String() string { return fmt.Sprintf("%s/%s.v%d", r.Namespace, r
 
 // GoString is %#v.
 func (r Record) GoString() string { return r.String() }
+
+var rollback = regexp.MustCompile(`^Rollback to ([1-9][0-9]{0,8})$`)
+
+// RolledBackTo is the revision that a `helm rollback` made this one from; 0: it was made otherwise. Helm says so in words alone.
+func (r Record) RolledBackTo() int {
+	words := rollback.FindStringSubmatch(r.Description)
+	if words == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(words[1])
+	if err != nil {
+		return 0
+	}
+	return n
+}
 
 // Get reads one record. That it is not there is the problem record-not-found.
 func Get(ctx context.Context, client typedcorev1.SecretsGetter, namespace, secretName string) (Record, error) {

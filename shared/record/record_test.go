@@ -204,6 +204,16 @@ func TestGet(t *testing.T) {
 	}
 }
 
+func TestRolledBackTo(t *testing.T) {
+	for description, want := range map[string]int{
+		"Rollback to 2": 2, "Rollback to 17": 17, "Upgrade complete": 0, "Rollback to 0": 0, "Rollback to 2, by me": 0, "": 0, `Rollback "web" failed: x`: 0,
+	} {
+		if got := (record.Record{Description: description}).RolledBackTo(); got != want {
+			t.Errorf("%q says %d, want %d", description, got, want)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	cases := map[string]struct {
 		change func(*corev1.Secret)

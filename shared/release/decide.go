@@ -6,23 +6,36 @@ import (
 	"time"
 )
 
-// Action is what a run does to one release: one of Helm's verbs, or nothing.
+// Action is what is done to one release: one of Helm's verbs, a repair of its objects, or nothing.
 type Action string
 
-// The actions. Recover marks a pending record as failed and upgrades; it never uninstalls.
+// The actions. Recover marks a pending record as failed and upgrades; it never uninstalls. Repair puts live objects right without a new
+// revision. Report and Hold are reconcile's: the difference is recorded, and nothing is done about it.
 const (
 	None      Action = "none"
 	Install   Action = "install"
 	Upgrade   Action = "upgrade"
+	Repair    Action = "repair"
 	Recover   Action = "recover"
 	Uninstall Action = "uninstall"
 	Refuse    Action = "refuse"
+	Report    Action = "report"
+	Hold      Action = "hold"
 )
+
+// Writes says whether the action changes something on the cluster.
+func (a Action) Writes() bool {
+	switch a {
+	case Install, Upgrade, Repair, Recover, Uninstall:
+		return true
+	}
+	return false
+}
 
 // ForeignPendingGrace is how long a pending record that is not ours is left alone: somebody's helm may be at work.
 const ForeignPendingGrace = 15 * time.Minute
 
-// Seen is the newest record of a release on its cluster, as Decide needs it.
+// Seen is the newest record of a release on its cluster, and its objects, as Decide needs them.
 type Seen struct {
 	Absent        bool
 	Revision      int
@@ -31,6 +44,8 @@ type Seen struct {
 	InputHash     string
 	LabelRevision int
 	ModifiedAt    time.Time
+	RolledBackTo  int // the revision that somebody chose by a rollback by hand; 0: none
+	Drifted       int // live objects that differ from the record's manifest
 }
 
 // Want is what a run wants of a release.
@@ -40,6 +55,12 @@ type Want struct {
 	Absent    bool
 }
 
+// Policy is who asks. A person's run does what is needed; reconcile does what the deployment lets it.
+type Policy struct {
+	Reconcile bool
+	Correct   bool // the deployment's mode; it binds reconcile alone
+}
+
 // Decision is an action and, for Refuse, why.
 type Decision struct {
 	Action Action
@@ -47,35 +68,48 @@ type Decision struct {
 	Reason string
 }
 
-// Decide says which action brings a cluster from what was seen to what is wanted. The caller holds the lease, so a pending record that
-// is ours belongs to a writer that is gone. Nothing else decides.
-func Decide(seen Seen, want Want, now time.Time) Decision {
+// Decide says what is done to a release, from what was seen, what is wanted and who asks. Who writes by it holds the lease, so a pending
+// record that is ours belongs to a writer that is gone. Nothing else decides.
+func Decide(seen Seen, want Want, policy Policy, now time.Time) Decision {
+	decision := converge(seen, want, now)
+	switch {
+	case !policy.Reconcile || !decision.Action.Writes():
+		return decision
+	case seen.rolledBack():
+		return Decision{Action: Hold}
+	case !policy.Correct:
+		return Decision{Action: Report}
+	default:
+		return decision
+	}
+}
+
+// converge says what brings a cluster from what was seen to what is wanted.
+func converge(seen Seen, want Want, now time.Time) Decision {
 	if seen.Absent || seen.Status == "uninstalled" {
 		if want.Absent {
 			return Decision{Action: None}
 		}
 		return Decision{Action: Install}
 	}
-	pending := seen.pending()
 	ours := seen.OwnerLabel == OwnerLabel(want.Owner)
-	if want.Absent && !ours {
-		return Decision{Action: None} // nothing of this owner's is there; what is stays untouched
-	}
-	if pending && (!ours || handWritten(seen)) && now.Sub(seen.ModifiedAt) < ForeignPendingGrace {
-		return refuse("release-foreign-pending", "somebody else's Helm operation on this release began less than 15 minutes ago: %s", seen)
-	}
-	if !ours {
-		return refuse("release-foreign", "a release of that name exists on the cluster and was not made by this deployment: %s", seen)
-	}
 	switch {
+	case want.Absent && !ours:
+		return Decision{Action: None} // nothing of this owner's is there; what is stays untouched
+	case (!ours || handWritten(seen)) && seen.pending() && now.Sub(seen.ModifiedAt) < ForeignPendingGrace:
+		return refuse("release-foreign-pending", "somebody else's Helm operation on this release began less than 15 minutes ago: %s", seen)
+	case !ours:
+		return refuse("release-foreign", "a release of that name exists on the cluster and was not made by this deployment: %s", seen)
 	case want.Absent:
 		return Decision{Action: Uninstall}
-	case pending:
+	case seen.pending():
 		return Decision{Action: Recover}
-	case seen.Status == "deployed" && seen.InputHash == want.InputHash && !handWritten(seen):
-		return Decision{Action: None}
-	default:
+	case !seen.has(want):
 		return Decision{Action: Upgrade}
+	case seen.Drifted > 0:
+		return Decision{Action: Repair}
+	default:
+		return Decision{Action: None}
 	}
 }
 
@@ -83,8 +117,18 @@ func refuse(code, format string, seen Seen) Decision {
 	return Decision{Action: Refuse, Code: code, Reason: fmt.Sprintf(format, fmt.Sprintf("revision %d, %s", seen.Revision, seen.Status))}
 }
 
+// has: the record is what is wanted; its objects may not be.
+func (s Seen) has(want Want) bool {
+	return s.Status == "deployed" && s.InputHash == want.InputHash && !handWritten(s)
+}
+
 func (s Seen) pending() bool {
 	return strings.HasPrefix(s.Status, "pending-") || s.Status == "uninstalling"
+}
+
+// rolledBack: a person chose the revision that runs.
+func (s Seen) rolledBack() bool {
+	return s.Status == "deployed" && handWritten(s) && s.RolledBackTo > 0
 }
 
 // handWritten: the labels were inherited by a revision that Swell did not write.

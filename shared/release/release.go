@@ -40,7 +40,7 @@ const (
 type Release struct {
 	Key
 	Owner         Owner
-	Healthy       int       // the newest revision that was seen healthy; 0: none. Its record is never pruned
+	Healthy       int       // the revision that a run saw healthy last; 0: none. Its record is never pruned
 	Drift         *Drift    // nil: never compared
 	Desired       *Desired  // nil: no run reached the target yet
 	Observed      *Observed // nil: never looked at
@@ -58,8 +58,31 @@ type Drift struct {
 	Objects  int       // that differ, or are missing
 	Fields   int       // that differ, over all objects
 	Ref      string    // key in the bucket of the findings; empty where nothing differs
-	Since    time.Time // when it was first seen so
-	At       time.Time
+	Since    time.Time // from when on something differs without a break
+	At       time.Time // when these findings were first seen
+}
+
+// After completes what was found now with since when something differs, and says whether it tells anything that previous did not.
+// Nothing found where nothing was before tells nothing.
+func (d Drift) After(previous *Drift) (Drift, bool) {
+	drifted := previous != nil && previous.Objects > 0
+	if d.Objects == 0 {
+		return d, drifted
+	}
+	d.Since = d.At
+	if drifted && previous.Revision == d.Revision {
+		d.Since = previous.Since
+		return d, d.Ref != previous.Ref
+	}
+	return d, true
+}
+
+// DriftedObjects are the live objects that differ from the manifest of the revision that was last seen.
+func (r Release) DriftedObjects() int {
+	if r.Drift == nil || r.Observed == nil || r.Drift.Revision != r.Observed.Revision {
+		return 0
+	}
+	return r.Drift.Objects
 }
 
 // Lease is the right to write the release on its cluster, until it expires.
@@ -146,14 +169,15 @@ func Digest(v any) string {
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
 }
 
-// PlanHash binds one apply: the inputHashes, the preconditions seen, and the run.
-func PlanHash(run string, entries []PlanEntry) string {
+// PlanHash binds one apply: the inputHashes, the preconditions seen, and the basis: the digest of the draft that a plan is shown of, so
+// that planning an unmoved world twice gives one plan, else the run.
+func PlanHash(basis string, entries []PlanEntry) string {
 	lines := make([]string, 0, len(entries)+1)
 	for _, e := range entries {
-		lines = append(lines, fmt.Sprintf("%s %s %s %d", e.ClusterID, e.Action, e.InputHash, e.SeenRevision))
+		lines = append(lines, fmt.Sprintf("%s %s %s %d %s", e.ClusterID, e.Action, e.InputHash, e.SeenRevision, e.Capabilities))
 	}
 	slices.Sort(lines)
-	return Digest(append(lines, run))
+	return Digest(append(lines, basis))
 }
 
 // The labels that Swell writes on Helm's record.

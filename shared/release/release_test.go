@@ -31,6 +31,8 @@ func TestDecide(t *testing.T) {
 	byHand := func(s *release.Seen) { s.Revision = 4 }
 	old := func(s *release.Seen) { s.ModifiedAt = now.Add(-release.ForeignPendingGrace) }
 	another := func(s *release.Seen) { s.InputHash = "other" }
+	drifted := func(s *release.Seen) { s.Drifted = 2 }
+	rolledBack := func(s *release.Seen) { s.Revision, s.RolledBackTo = 4, 2 }
 	cases := map[string]struct {
 		seen release.Seen
 		want release.Want
@@ -45,6 +47,11 @@ func TestDecide(t *testing.T) {
 		"deployed, as wanted":                 {seen("deployed"), want, release.None, ""},
 		"deployed, another input":             {seen("deployed", another), want, release.Upgrade, ""},
 		"deployed by hand over ours":          {seen("deployed", byHand), want, release.Upgrade, ""},
+		"deployed, its objects drifted":       {seen("deployed", drifted), want, release.Repair, ""},
+		"drifted, another input":              {seen("deployed", drifted, another), want, release.Upgrade, ""},
+		"drifted, to be removed":              {seen("deployed", drifted), gone, release.Uninstall, ""},
+		"drifted, and foreign":                {seen("deployed", drifted, foreign), want, release.Refuse, "release-foreign"},
+		"rolled back by hand":                 {seen("deployed", rolledBack), want, release.Upgrade, ""},
 		"deployed, to be removed":             {seen("deployed"), gone, release.Uninstall, ""},
 		"deployed by hand, to be removed":     {seen("deployed", byHand), gone, release.Uninstall, ""},
 		"failed is upgraded, never removed":   {seen("failed"), want, release.Upgrade, ""},
@@ -68,9 +75,45 @@ func TestDecide(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := release.Decide(c.seen, c.want, now)
+			got := release.Decide(c.seen, c.want, release.Policy{}, now)
 			if got.Action != c.do || got.Code != c.code || (got.Action == release.Refuse) != (got.Reason != "") {
 				t.Errorf("got %+v, want %s %s", got, c.do, c.code)
+			}
+		})
+	}
+}
+
+// Reconcile does what a person's run does, where the mode lets it and nobody chose otherwise.
+func TestDecideForReconcile(t *testing.T) {
+	want := release.Want{Owner: mine, InputHash: "h"}
+	sync := release.Seen{Revision: 3, Status: "deployed", OwnerLabel: label, InputHash: "h", LabelRevision: 3, ModifiedAt: now.Add(-time.Minute)}
+	with := func(change func(*release.Seen)) release.Seen {
+		s := sync
+		change(&s)
+		return s
+	}
+	cases := map[string]struct {
+		seen            release.Seen
+		detect, correct release.Action
+	}{
+		"in sync":                          {sync, release.None, release.None},
+		"absent":                           {release.Seen{Absent: true}, release.Report, release.Install},
+		"drifted":                          {with(func(s *release.Seen) { s.Drifted = 1 }), release.Report, release.Repair},
+		"another input":                    {with(func(s *release.Seen) { s.InputHash = "other" }), release.Report, release.Upgrade},
+		"upgraded by hand":                 {with(func(s *release.Seen) { s.Revision = 4 }), release.Report, release.Upgrade},
+		"failed":                           {with(func(s *release.Seen) { s.Status = "failed" }), release.Report, release.Upgrade},
+		"ours pending":                     {with(func(s *release.Seen) { s.Status = "pending-upgrade" }), release.Report, release.Recover},
+		"rolled back by hand":              {with(func(s *release.Seen) { s.Revision, s.RolledBackTo = 4, 2 }), release.Hold, release.Hold},
+		"a rollback by hand failed":        {with(func(s *release.Seen) { s.Revision, s.RolledBackTo, s.Status = 4, 2, "failed" }), release.Report, release.Upgrade},
+		"our own upgrade after a rollback": {with(func(s *release.Seen) { s.RolledBackTo = 2 }), release.None, release.None},
+		"foreign":                          {with(func(s *release.Seen) { s.OwnerLabel = "" }), release.Refuse, release.Refuse},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			for correct, action := range map[bool]release.Action{false: c.detect, true: c.correct} {
+				if got := release.Decide(c.seen, want, release.Policy{Reconcile: true, Correct: correct}, now); got.Action != action {
+					t.Errorf("correct %t: got %+v, want %s", correct, got, action)
+				}
 			}
 		})
 	}
@@ -82,45 +125,67 @@ func TestDecideProperties(t *testing.T) {
 	anySeen := rapid.Custom(func(t *rapid.T) release.Seen {
 		return release.Seen{Absent: rapid.Bool().Draw(t, "absent"), Revision: rapid.IntRange(1, 3).Draw(t, "revision"), Status: statuses.Draw(t, "status"),
 			OwnerLabel: rapid.SampledFrom([]string{"", label, "deployment-d2"}).Draw(t, "owner"), InputHash: rapid.SampledFrom([]string{"", "h", "i"}).Draw(t, "hash"),
-			LabelRevision: rapid.IntRange(0, 3).Draw(t, "label revision"), ModifiedAt: now.Add(-time.Duration(rapid.IntRange(-60, 60).Draw(t, "minutes")) * time.Minute)}
+			LabelRevision: rapid.IntRange(0, 3).Draw(t, "label revision"), RolledBackTo: rapid.IntRange(0, 1).Draw(t, "rolled back to"),
+			Drifted: rapid.IntRange(0, 1).Draw(t, "drifted"), ModifiedAt: now.Add(-time.Duration(rapid.IntRange(-60, 60).Draw(t, "minutes")) * time.Minute)}
 	})
 	anyWant := rapid.Custom(func(t *rapid.T) release.Want {
 		return release.Want{Owner: mine, InputHash: "h", Absent: rapid.Bool().Draw(t, "want absent")}
+	})
+	anyPolicy := rapid.Custom(func(t *rapid.T) release.Policy {
+		return release.Policy{Reconcile: rapid.Bool().Draw(t, "reconcile"), Correct: rapid.Bool().Draw(t, "correct")}
 	})
 	gone := func(s release.Seen) bool { return s.Absent || s.Status == "uninstalled" }
 	pending := func(s release.Seen) bool {
 		return strings.HasPrefix(s.Status, "pending-") || s.Status == "uninstalling"
 	}
-	rules := map[string]func(s release.Seen, w release.Want, d release.Decision) bool{
-		"only a release that is there is touched": func(s release.Seen, _ release.Want, d release.Decision) bool {
-			return !gone(s) || d.Action == release.None || d.Action == release.Install
+	type decided struct {
+		release.Seen
+		want   release.Want
+		policy release.Policy
+		release.Decision
+	}
+	rules := map[string]func(d decided) bool{
+		"only a release that is there is touched": func(d decided) bool {
+			return !gone(d.Seen) || !d.Action.Writes() || d.Action == release.Install
 		},
-		"another's release is never touched": func(s release.Seen, _ release.Want, d release.Decision) bool {
-			return gone(s) || s.OwnerLabel == label || d.Action == release.Refuse || d.Action == release.None
+		"another's release is never touched": func(d decided) bool {
+			return gone(d.Seen) || d.OwnerLabel == label || !d.Action.Writes()
 		},
-		"nothing is uninstalled that is wanted": func(_ release.Seen, w release.Want, d release.Decision) bool {
-			return w.Absent || d.Action != release.Uninstall
+		"nothing is uninstalled that is wanted": func(d decided) bool { return d.want.Absent || d.Action != release.Uninstall },
+		"nothing is installed that is not wanted": func(d decided) bool {
+			return !d.want.Absent || !d.Action.Writes() || d.Action == release.Uninstall
 		},
-		"nothing is installed that is not wanted": func(_ release.Seen, w release.Want, d release.Decision) bool {
-			return !w.Absent || (d.Action != release.Install && d.Action != release.Upgrade && d.Action != release.Recover)
+		"a person's operation is left its time": func(d decided) bool {
+			fresh := pending(d.Seen) && d.LabelRevision != d.Revision && now.Sub(d.ModifiedAt) < release.ForeignPendingGrace
+			return gone(d.Seen) || !fresh || !d.Action.Writes()
 		},
-		"a person's operation is left its time": func(s release.Seen, w release.Want, d release.Decision) bool {
-			fresh := pending(s) && s.LabelRevision != s.Revision && now.Sub(s.ModifiedAt) < release.ForeignPendingGrace
-			return gone(s) || !fresh || d.Action == release.Refuse || w.Absent && s.OwnerLabel != label && d.Action == release.None
+		"nothing is done only if it is in sync": func(d decided) bool {
+			return d.Action != release.None || (d.want.Absent && (gone(d.Seen) || d.OwnerLabel != label)) ||
+				(d.Status == "deployed" && d.InputHash == d.want.InputHash && d.LabelRevision == d.Revision && d.Drifted == 0 && !d.want.Absent)
 		},
-		"nothing is done only if it is in sync": func(s release.Seen, w release.Want, d release.Decision) bool {
-			return d.Action != release.None || (w.Absent && (gone(s) || s.OwnerLabel != label)) ||
-				(s.Status == "deployed" && s.InputHash == w.InputHash && s.LabelRevision == s.Revision && !w.Absent)
+		"only the objects of a release in sync are repaired": func(d decided) bool {
+			return d.Action != release.Repair || d.Status == "deployed" && d.InputHash == d.want.InputHash && d.LabelRevision == d.Revision
 		},
-		"a refusal says why": func(_ release.Seen, _ release.Want, d release.Decision) bool {
-			return (d.Action == release.Refuse) == (d.Code != "" && d.Reason != "")
+		"a refusal says why": func(d decided) bool { return (d.Action == release.Refuse) == (d.Code != "" && d.Reason != "") },
+		"reconcile writes only where it may": func(d decided) bool {
+			return !d.policy.Reconcile || d.policy.Correct || !d.Action.Writes()
+		},
+		"reconcile never fights a person's choice": func(d decided) bool {
+			chosen := !gone(d.Seen) && d.Status == "deployed" && d.LabelRevision != d.Revision && d.RolledBackTo > 0
+			return !d.policy.Reconcile || !chosen || !d.Action.Writes()
+		},
+		"a person is never put off": func(d decided) bool {
+			return d.policy.Reconcile || d.Action != release.Report && d.Action != release.Hold
+		},
+		"reconcile does nothing else than a person's run would": func(d decided) bool {
+			return !d.Action.Writes() || d.Decision == release.Decide(d.Seen, d.want, release.Policy{}, now)
 		},
 	}
 	for name, holds := range rules {
 		t.Run(name, rapid.MakeCheck(func(t *rapid.T) {
-			s, w := anySeen.Draw(t, "seen"), anyWant.Draw(t, "want")
-			if d := release.Decide(s, w, now); !holds(s, w, d) {
-				t.Fatalf("decided %+v", d)
+			s, w, p := anySeen.Draw(t, "seen"), anyWant.Draw(t, "want"), anyPolicy.Draw(t, "policy")
+			if d := (decided{s, w, p, release.Decide(s, w, p, now)}); !holds(d) {
+				t.Fatalf("decided %+v", d.Decision)
 			}
 		}))
 	}
@@ -133,6 +198,7 @@ func TestStatusOf(t *testing.T) {
 	}
 	byHand := observed("deployed")
 	byHand.Revision = 4
+	drift := &release.Drift{Revision: 3, Objects: 1}
 	cases := map[string]struct {
 		release release.Release
 		away    bool
@@ -142,6 +208,10 @@ func TestStatusOf(t *testing.T) {
 	}{
 		"in sync":                  {release.Release{Desired: desired, Observed: observed("deployed")}, false, 2, release.StatusDeployed, false},
 		"no answer is no guess":    {release.Release{Desired: desired, Observed: observed("deployed")}, true, 2, release.StatusUnknown, true},
+		"objects drifted":          {release.Release{Desired: desired, Observed: observed("deployed"), Drift: drift}, false, 2, release.StatusDrifted, true},
+		"drifted, now upgraded":    {release.Release{Desired: desired, Observed: byHand, Drift: drift}, false, 2, release.StatusStale, true},
+		"nothing drifted":          {release.Release{Desired: desired, Observed: observed("deployed"), Drift: &release.Drift{Revision: 3}}, false, 2, release.StatusDeployed, false},
+		"drifted, no answer":       {release.Release{Desired: desired, Observed: observed("deployed"), Drift: drift}, true, 2, release.StatusUnknown, true},
 		"a newer generation":       {release.Release{Desired: desired, Observed: observed("deployed")}, false, 3, release.StatusStale, true},
 		"changed by hand":          {release.Release{Desired: desired, Observed: byHand}, false, 2, release.StatusStale, true},
 		"there, not yet wanted":    {release.Release{Observed: observed("deployed")}, false, 1, release.StatusStale, true},
@@ -173,13 +243,47 @@ func TestDiffers(t *testing.T) {
 		"absent":            {release.Release{Desired: desired, Observed: &release.Observed{Absent: true}}, 2, nil},
 		"never looked at":   {release.Release{Desired: desired}, 2, nil},
 		"no run reached it": {release.Release{Observed: &release.Observed{Revision: 1}}, 2, []string{"no run has reached this target"}},
+		"rolled back by hand": {release.Release{Desired: desired, Observed: &release.Observed{ChartVersion: "1.0.0", Revision: 5, LabelRevision: 2, RolledBackTo: 2}}, 2,
+			[]string{"revision 5: rolled back by hand to 2"}},
 		"all": {release.Release{Desired: desired, Observed: &release.Observed{ChartVersion: "0.9.0", Revision: 4, LabelRevision: 3, Differs: []string{"values.replicaCount"}}}, 3,
-			[]string{"generation: has 2, newest is 3", "chart version: has 0.9.0, desired 1.0.0", "revision: 4 was not made by Swell", "values.replicaCount"}},
+			[]string{"generation: has 2, should have 3", "chart version: has 0.9.0, desired 1.0.0", "revision: 4 was not made by Swell", "values.replicaCount"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, release.Differs(c.release, c.current)); diff != "" {
 				t.Errorf("differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDriftAfter(t *testing.T) {
+	since, earlier := now.Add(-time.Hour), now.Add(-time.Minute)
+	found := release.Drift{Revision: 3, Objects: 1, Fields: 2, Ref: "a", At: now}
+	with := func(d release.Drift, ref string, revision int) *release.Drift {
+		d.Ref, d.Revision, d.Since, d.At = ref, revision, since, earlier
+		return &d
+	}
+	cases := map[string]struct {
+		now      release.Drift
+		previous *release.Drift
+		since    time.Time
+		news     bool
+	}{
+		"nothing, as ever":        {release.Drift{Revision: 3, At: now}, nil, time.Time{}, false},
+		"nothing, as before":      {release.Drift{Revision: 3, At: now}, &release.Drift{Revision: 2, At: earlier}, time.Time{}, false},
+		"nothing any more":        {release.Drift{Revision: 3, At: now}, with(found, "a", 3), time.Time{}, true},
+		"the first":               {found, nil, now, true},
+		"the first in a while":    {found, &release.Drift{Revision: 3, At: earlier}, now, true},
+		"the same":                {found, with(found, "a", 3), since, false},
+		"others":                  {found, with(found, "b", 3), since, true},
+		"the same, of a revision": {found, with(found, "a", 2), now, true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, news := c.now.After(c.previous)
+			if !got.Since.Equal(c.since) || news != c.news {
+				t.Errorf("since %s, news %t; want %s, %t", got.Since, news, c.since, c.news)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ const (
 	StatusDeployed     Status = "DEPLOYED"
 )
 
-// StatusOf says how a target stands. reachable: the last look at its cluster succeeded; current: the deployment's newest generation.
+// StatusOf says how a target stands. reachable: the last look at its cluster succeeded; current: the generation that the deployment is at.
 func StatusOf(r Release, reachable bool, current int) (status Status, stale bool) {
 	switch o := r.Observed; {
 	case !reachable || (o == nil && r.Desired != nil):
@@ -27,6 +27,9 @@ func StatusOf(r Release, reachable bool, current int) (status Status, stale bool
 	case o.Status == "deployed" || o.Status == "superseded":
 		if !InSync(r.Desired, o) || r.Desired.Generation != current {
 			return StatusStale, true
+		}
+		if r.DriftedObjects() > 0 {
+			return StatusDrifted, true
 		}
 		return StatusDeployed, false
 	default:
@@ -45,12 +48,15 @@ func Differs(r Release, current int) []string {
 	case d == nil:
 		return []string{"no run has reached this target"}
 	case d.Generation != current:
-		differs = append(differs, fmt.Sprintf("generation: has %d, newest is %d", d.Generation, current))
+		differs = append(differs, fmt.Sprintf("generation: has %d, should have %d", d.Generation, current))
 	}
 	if o.ChartVersion != d.ChartVersion && d.ChartVersion != "" {
 		differs = append(differs, fmt.Sprintf("chart version: has %s, desired %s", o.ChartVersion, d.ChartVersion))
 	}
-	if handWritten(Seen{Revision: o.Revision, LabelRevision: o.LabelRevision}) {
+	switch {
+	case o.RolledBackTo > 0:
+		differs = append(differs, fmt.Sprintf("revision %d: rolled back by hand to %d", o.Revision, o.RolledBackTo))
+	case handWritten(Seen{Revision: o.Revision, LabelRevision: o.LabelRevision}):
 		differs = append(differs, fmt.Sprintf("revision: %d was not made by Swell", o.Revision))
 	}
 	return append(differs, o.Differs...)

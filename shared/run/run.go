@@ -1,7 +1,11 @@
 // Package run is one execution that a person, a schedule or an event started: its targets, its steps and how it ended.
 package run
 
-import "time"
+import (
+	"time"
+
+	"github.com/swell-sh/swell/shared/release"
+)
 
 // Type says what a run does.
 type Type string
@@ -21,7 +25,7 @@ const (
 // Status says how far a run is.
 type Status string
 
-// A run is Pending until its execution started. Superseded: a newer generation, or a removal, took its place.
+// A run is Pending until its execution started. Superseded: another generation, or a removal, took its place.
 const (
 	Pending    Status = "Pending"
 	Running    Status = "Running"
@@ -76,10 +80,24 @@ func (t Type) Machine() string {
 		return "remove-deployment"
 	case Check:
 		return "check"
+	case Plan:
+		return "plan"
 	default:
 		return "deploy"
 	}
 }
+
+// OfMembers says that the run's targets are the group's members of now. Those of every other run are the clusters that have a release.
+func (t Type) OfMembers() bool {
+	switch t {
+	case Deploy, Rollback, Plan, Join:
+		return true
+	}
+	return false
+}
+
+// OnlyLooks says whether a run of this type writes nothing to a cluster.
+func (t Type) OnlyLooks() bool { return t == Check || t == Plan }
 
 // TargetStatus says how far a target of a run is.
 type TargetStatus string
@@ -151,16 +169,17 @@ type Step struct {
 	EndedAt     time.Time
 }
 
-// CorrectAgain is how long reconcile waits after a run that failed on a target before it starts another.
+// CorrectAgain is how long reconcile waits after a run that failed on a target, or repaired it, before it tries the same again.
 const CorrectAgain = 30 * time.Minute
 
-// MayRepeat says whether reconcile may try the target again: not at once after it failed, and never by itself after a hook outlived its
-// verb, because the hook's Job may still run.
-func (t Target) MayRepeat(now time.Time) bool {
+// MayRepeat says whether reconcile may do that to the target by itself: not soon after it failed there, nor a second repair soon after a first,
+// which somebody undid: it may be a controller that would undo each. And never after a hook outlived its verb: the hook's Job may still run.
+func (t Target) MayRepeat(next release.Action, now time.Time) bool {
 	if t.Code == "hook-timeout" {
 		return false
 	}
-	return t.Status != TargetFailed || now.Sub(t.EndedAt) >= CorrectAgain
+	again := t.Status == TargetFailed || next == release.Repair && t.Action == string(release.Repair)
+	return !again || now.Sub(t.EndedAt) >= CorrectAgain
 }
 
 // Conclude says how a run ended, from what its targets came to.
@@ -194,16 +213,16 @@ func LeftBehind(targets []Target) bool {
 }
 
 // StoppedBy says whether a run must stop before it touches another target, and as what. generation and deleting are the deployment's,
-// as they stand now.
+// as they stand now: after a rollback it may be a lower one. Of two runs of the same generation the one with the higher Seq has each release.
 func (r Run) StoppedBy(generation int, deleting bool) (TargetStatus, bool) {
 	switch {
 	case r.CancelRequested:
 		return TargetCanceled, true
 	case r.Status.Done(): // its record was ended over it: the machine is taken for dead
 		return TargetSuperseded, true
-	case r.Type == Check:
+	case r.Type.OnlyLooks():
 		return "", false
-	case deleting && r.Type != Remove, generation > r.Generation && r.Type != Leave && r.Type != Remove:
+	case deleting && r.Type != Remove, generation != r.Generation && r.Type != Leave && r.Type != Remove:
 		return TargetSuperseded, true
 	}
 	return "", false

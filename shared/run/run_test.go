@@ -6,6 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
 )
 
@@ -85,6 +86,11 @@ func TestStoppedBy(t *testing.T) {
 		"canceled":                       {run.Run{Type: run.Deploy, Generation: 2, CancelRequested: true}, 2, false, run.TargetCanceled},
 		"canceled look":                  {run.Run{Type: run.Check, CancelRequested: true}, 2, false, run.TargetCanceled},
 		"a newer generation":             {run.Run{Type: run.Deploy, Generation: 1}, 2, false, run.TargetSuperseded},
+		"a rollback":                     {run.Run{Type: run.Deploy, Generation: 4}, 3, false, run.TargetSuperseded},
+		"the rollback itself":            {run.Run{Type: run.Rollback, Generation: 3}, 3, false, ""},
+		"an update after the rollback":   {run.Run{Type: run.Rollback, Generation: 3}, 5, false, run.TargetSuperseded},
+		"a join before a rollback":       {run.Run{Type: run.Join, Generation: 4}, 3, false, run.TargetSuperseded},
+		"leaving, a rollback":            {run.Run{Type: run.Leave, Generation: 4}, 3, false, ""},
 		"sync of an older generation":    {run.Run{Type: run.Sync, Generation: 1}, 2, false, run.TargetSuperseded},
 		"ended over its machine":         {run.Run{Type: run.Deploy, Generation: 2, Status: run.Failed}, 2, false, run.TargetSuperseded},
 		"a removal":                      {run.Run{Type: run.Deploy, Generation: 2}, 2, true, run.TargetSuperseded},
@@ -92,6 +98,8 @@ func TestStoppedBy(t *testing.T) {
 		"leaving, a newer generation":    {run.Run{Type: run.Leave, Generation: 1}, 2, false, ""},
 		"leaving, a removal":             {run.Run{Type: run.Leave, Generation: 2}, 2, true, run.TargetSuperseded},
 		"a look changes nothing anyway":  {run.Run{Type: run.Check, Generation: 1}, 2, true, ""},
+		"so does a plan":                 {run.Run{Type: run.Plan, Generation: 1}, 2, true, ""},
+		"a canceled plan":                {run.Run{Type: run.Plan, CancelRequested: true}, 2, false, run.TargetCanceled},
 		"a removal, a newer generation?": {run.Run{Type: run.Remove, Generation: 1}, 2, false, ""},
 	}
 	for name, c := range cases {
@@ -108,17 +116,21 @@ func TestMayRepeat(t *testing.T) {
 	now := time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
 	cases := map[string]struct {
 		target run.Target
+		next   release.Action
 		want   bool
 	}{
-		"it went well":                 {run.Target{Status: run.TargetSucceeded, EndedAt: now}, true},
-		"it failed just now":           {run.Target{Status: run.TargetFailed, Code: "not-ready", EndedAt: now.Add(-time.Minute)}, false},
-		"it failed a while ago":        {run.Target{Status: run.TargetFailed, Code: "not-ready", EndedAt: now.Add(-run.CorrectAgain)}, true},
-		"a hook may still run":         {run.Target{Status: run.TargetFailed, Code: "hook-timeout", EndedAt: now.Add(-24 * time.Hour)}, false},
-		"a newer generation took over": {run.Target{Status: run.TargetSuperseded, EndedAt: now}, true},
+		"it went well":                 {run.Target{Status: run.TargetSucceeded, EndedAt: now}, release.Upgrade, true},
+		"it failed just now":           {run.Target{Status: run.TargetFailed, Code: "not-ready", EndedAt: now.Add(-time.Minute)}, release.Upgrade, false},
+		"it failed a while ago":        {run.Target{Status: run.TargetFailed, Code: "not-ready", EndedAt: now.Add(-run.CorrectAgain)}, release.Upgrade, true},
+		"a hook may still run":         {run.Target{Status: run.TargetFailed, Code: "hook-timeout", EndedAt: now.Add(-24 * time.Hour)}, release.Upgrade, false},
+		"a newer generation took over": {run.Target{Status: run.TargetSuperseded, EndedAt: now}, release.Upgrade, true},
+		"a repair was undone":          {run.Target{Status: run.TargetSucceeded, Action: "repair", EndedAt: now}, release.Repair, false},
+		"a repair was undone later":    {run.Target{Status: run.TargetSucceeded, Action: "repair", EndedAt: now.Add(-run.CorrectAgain)}, release.Repair, true},
+		"upgraded by hand since":       {run.Target{Status: run.TargetSucceeded, Action: "repair", EndedAt: now}, release.Upgrade, true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := c.target.MayRepeat(now); got != c.want {
+			if got := c.target.MayRepeat(c.next, now); got != c.want {
 				t.Errorf("got %t, want %t", got, c.want)
 			}
 		})
@@ -126,7 +138,7 @@ func TestMayRepeat(t *testing.T) {
 }
 
 func TestNewRunHasAMachine(t *testing.T) {
-	for typ, machine := range map[run.Type]string{run.Deploy: "deploy", run.Sync: "deploy", run.Remove: "remove-deployment", run.Leave: "remove-deployment", run.Check: "check"} {
+	for typ, machine := range map[run.Type]string{run.Deploy: "deploy", run.Sync: "deploy", run.Remove: "remove-deployment", run.Leave: "remove-deployment", run.Check: "check", run.Plan: "plan"} {
 		r := run.New("r", typ, "o", "api", "ann", time.Time{}).About("d", "g", "web", 3)
 		if r.Type.Machine() != machine || r.Status != run.Pending || r.Generation != 3 || r.Ref()["org"] != "o" || r.Ref()["run"] != "r" {
 			t.Errorf("%s: machine %s, run %+v", typ, r.Type.Machine(), r)

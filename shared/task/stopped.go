@@ -12,7 +12,7 @@ func Stopped(r run.Run, d deployment.Deployment) error {
 	case stop && status == run.TargetCanceled:
 		return taskerr.Failed("canceled", "the run was canceled before it wrote to this target")
 	case stop:
-		return taskerr.Failed("superseded", "a newer generation, or a removal, took this run's place")
+		return taskerr.Failed("superseded", "another generation, or a removal, took this run's place")
 	}
 	return nil
 }

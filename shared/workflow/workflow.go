@@ -16,6 +16,8 @@ type TargetRef struct {
 	Plan    string `json:"plan"`    // planHash; empty in a run that only looks
 	Cluster string `json:"cluster"` // cluster id
 	Attempt int    `json:"attempt"` // of the state, from 0
+	// EverySeconds is how often the cluster's groups want it looked at; 0 where no schedule asked for the look.
+	EverySeconds int `json:"everySeconds,omitempty"`
 }
 
 // Progress is the input of NextBatch and EvaluateBatch: how many targets were done before this batch. A batch that ends none of its

@@ -4,6 +4,8 @@ package client
 import (
 	"context"
 	"net/http"
+
+	"github.com/swell-sh/swell/shared/idempotency"
 )
 
 // New returns a client of the installation at url, with that key.
@@ -17,11 +19,19 @@ func New(url, key string, doer HttpRequestDoer) (*ClientWithResponses, error) {
 		}))
 }
 
+// WithIdempotencyKey sends a change under that key, so that it may be sent again.
+func WithIdempotencyKey(key string) RequestEditorFn {
+	return func(_ context.Context, r *http.Request) error {
+		r.Header.Set(idempotency.Header, key)
+		return nil
+	}
+}
+
 // omitEmpty takes out the parameters that were not set: the generated code sends optional ones also when they are empty.
 func omitEmpty(_ context.Context, r *http.Request) error {
 	query := r.URL.Query()
 	for name, values := range query {
-		if len(values) == 1 && (values[0] == "" || name == "limit" && values[0] == "0") {
+		if len(values) == 1 && (values[0] == "" || (name == "limit" || name == "to") && values[0] == "0") {
 			query.Del(name)
 		}
 	}

@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
+	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/openapi"
+	"github.com/swell-sh/swell/shared/openapi/client"
 )
 
 // refusedError is a problem that the API answered.
@@ -58,6 +61,25 @@ func read[T any, A answer](got A, err error) (T, error) {
 		}
 	}
 	return body, &unansweredError{fmt.Errorf("what answers is not Swell: %s", got.Status())}
+}
+
+// once makes a change under an idempotency key, and again under the same one where no answer came: it is done once all the same.
+func once[T any, A answer](ctx context.Context, a *app, call func(key client.RequestEditorFn) (A, error)) (T, error) {
+	const tries = 3
+	key := client.WithIdempotencyKey(id.New())
+	for try := 1; ; try++ {
+		body, err := read[T](call(key))
+		_, lost := errors.AsType[*unansweredError](err)
+		refused, ok := errors.AsType[*refusedError](err)
+		again := lost || ok && refused.problem.Code == "idempotency-key-in-use"
+		if !again || try == tries || ctx.Err() != nil {
+			return body, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(a.interval):
+		}
+	}
 }
 
 // inner takes the method and URL off an error of net/http, which may be long; the host stays in the error below.

@@ -93,7 +93,8 @@ Exit codes: 0 done; 1 a run did not succeed on every target; 2 the command line 
 	flags.StringVarP(&a.output, "output", "o", "table", "table, json or yaml")
 	flags.DurationVar(&a.interval, "interval", time.Second, "how often a watch asks")
 	root.AddCommand(a.clusterCommand(), a.groupCommand(), a.chartCommand(), a.repoCommand(),
-		a.deployCommand(), a.statusCommand(), a.listCommand(), a.checkCommand(), a.syncCommand(), a.deleteCommand(),
+		a.deployCommand(), a.planCommand(), a.applyCommand(), a.statusCommand(), a.valuesCommand(), a.listCommand(), a.checkCommand(), a.syncCommand(), a.driftCommand(), a.settingsCommand(), a.deleteCommand(),
+		a.historyCommand(), a.rollbackCommand(),
 		a.runsCommand(), a.runCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		noArgumentsWithoutCommand(c)

@@ -21,7 +21,7 @@ const maxKubeconfig = 1 << 20
 
 func (a *app) clusterCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "cluster", Aliases: []string{"clusters"}, Short: "Import clusters, and look at them"}
-	cmd.AddCommand(a.clusterImport(), a.clusterList(), a.clusterGet(), a.clusterDelete())
+	cmd.AddCommand(a.clusterImport(), a.clusterList(), a.clusterGet(), a.clusterLabel(), a.clusterDelete())
 	return cmd
 }
 
@@ -59,16 +59,26 @@ The kubeconfig has to be self-contained (kubectl config view --raw --flatten --m
 }
 
 func (a *app) clusterList() *cobra.Command {
-	return &cobra.Command{
+	var params openapi.ListClustersParams
+	var status, sort string
+	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List clusters", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			clusters, err := a.clusters(cmd.Context())
+			params.Status, params.Sort = openapi.ClusterStatus(status), openapi.ListClustersParamsSort(sort)
+			clusters, err := a.clusters(cmd.Context(), params)
 			if err != nil {
 				return err
 			}
 			return show(a, clusters, func(all []openapi.Cluster) *table { return clusterTable(all...) })
 		},
 	}
+	flags := cmd.Flags()
+	flags.StringVarP(&params.LabelSelector, "selector", "l", "", "only with these labels, key=value with commas between")
+	flags.StringVar(&status, "status", "", "only in this status: RUNNING or UNKNOWN")
+	flags.StringVar(&params.Cloud, "cloud", "", "only of this cloud")
+	flags.StringVar(&params.NamePrefix, "name-prefix", "", "only those whose name begins so")
+	flags.StringVar(&sort, "sort", "", "name, -name, createdAt or -createdAt")
+	return cmd
 }
 
 func (a *app) clusterGet() *cobra.Command {
@@ -85,32 +95,38 @@ func (a *app) clusterGet() *cobra.Command {
 }
 
 func (a *app) clusterDelete() *cobra.Command {
-	return &cobra.Command{
+	params := openapi.DeleteClusterParams{Field: openapi.FieldName}
+	cmd := &cobra.Command{
 		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Forget a cluster; the cluster itself stays", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := read[any](a.api.DeleteClusterWithResponse(cmd.Context(), a.org, args[0], &openapi.DeleteClusterParams{Field: openapi.FieldName}))
+			forgotten, err := read[openapi.ClusterForgotten](a.api.DeleteClusterWithResponse(cmd.Context(), a.org, args[0], &params))
 			if err != nil {
 				return err
+			}
+			if params.Force {
+				return a.forgetDead(forgotten)
 			}
 			a.say("cluster %s is forgotten; what runs on it stays", args[0])
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&params.Force, "force", false, "for a cluster that is dead: take it out of its group, and forget its releases without uninstalling them")
+	return cmd
 }
 
 func (a *app) cluster(ctx context.Context, name string) (openapi.Cluster, error) {
 	return read[openapi.Cluster](a.api.GetClusterWithResponse(ctx, a.org, name, &openapi.GetClusterParams{Field: openapi.FieldName}))
 }
 
-func (a *app) clusters(ctx context.Context) ([]openapi.Cluster, error) {
+func (a *app) clusters(ctx context.Context, params openapi.ListClustersParams) ([]openapi.Cluster, error) {
 	all := []openapi.Cluster{}
-	for cursor := ""; ; {
-		page, err := read[openapi.ClusterList](a.api.ListClustersWithResponse(ctx, a.org, &openapi.ListClustersParams{Cursor: cursor}))
+	for {
+		page, err := read[openapi.ClusterList](a.api.ListClustersWithResponse(ctx, a.org, &params))
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, page.Items...)
-		if cursor = page.NextCursor; cursor == "" {
+		if params.Cursor = page.NextCursor; params.Cursor == "" {
 			return all, nil
 		}
 	}

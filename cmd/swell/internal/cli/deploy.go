@@ -13,14 +13,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/swell-sh/swell/shared/openapi"
+	"github.com/swell-sh/swell/shared/openapi/client"
 )
 
 // deployFlags are the flags of deploy.
 type deployFlags struct {
 	group, chart, version, namespace, mode string
 	timeout                                time.Duration
-	reuse, reset                           bool
+	reuse, reset, dryRun                   bool
 	values                                 valueFlags
+	secret                                 []string
+	installOnJoin                          bool
+	removalLimit                           int
 	watch                                  watchFlags
 }
 
@@ -36,55 +40,64 @@ that leaves it out keeps the chart it has.
 As with helm upgrade, an update without any values keeps those it has; with some, they replace what was, unless --reuse-values is given.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.deploy(cmd, args[0], f)
+			accepted, err := a.deploy(cmd, args[0], f)
+			if err != nil {
+				return err
+			}
+			return a.accepted(cmd.Context(), accepted, f.watch)
 		},
 	}
+	f.register(cmd)
+	f.watch.register(cmd)
+	return cmd
+}
+
+// register adds the flags that say what to deploy.
+func (f *deployFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.group, "group", "", "the cluster group")
 	flags.StringVar(&f.chart, "chart", "", "the chart")
 	flags.StringVar(&f.version, "version", "", "the chart's version, or a range of versions")
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "the namespace of the release; it does not change later")
 	flags.StringVar(&f.mode, "mode", "", "what a difference leads to: detect records it, correct corrects it")
+	flags.BoolVar(&f.installOnJoin, "install-on-join", false, "a cluster that joins the group gets the deployment at once, not with the next update")
+	flags.IntVar(&f.removalLimit, "removal-limit", 0, "the percentage of its targets that the deployment may lose at once, 1 to 100; 50 if never said")
 	flags.DurationVar(&f.timeout, "timeout", 0, "how long a target may take to become ready, such as 10m")
 	flags.BoolVar(&f.reuse, "reuse-values", false, "merge the values over those of the deployment")
 	flags.BoolVar(&f.reset, "reset-values", false, "begin from the chart's values, also where no value is given")
 	f.values.register(cmd)
-	f.watch.register(cmd)
+	flags.StringArrayVar(&f.secret, "secret-path", nil, "the path of a value that is masked when it is read, such as auth.password; may be repeated; replaces those it has")
 	cmd.MarkFlagsMutuallyExclusive("reuse-values", "reset-values")
 	_ = cmd.MarkFlagRequired("group")
-	return cmd
 }
 
-func (a *app) deploy(cmd *cobra.Command, release string, f deployFlags) error {
+// deploy sends what the flags ask for: a POST where there is no such deployment, else a PUT.
+func (a *app) deploy(cmd *cobra.Command, release string, f deployFlags) (accepted openapi.DeploymentAccepted, err error) {
 	ctx := cmd.Context()
 	request, err := a.deployRequest(cmd, f)
 	if err != nil {
-		return err
+		return accepted, err
 	}
 	_, err = a.deployment(ctx, f.group, release)
 	isNew := isProblem(err, http.StatusNotFound)
 	if err != nil && !isNew {
-		return err
+		return accepted, err
 	}
 	if isNew && f.chart == "" {
-		return fmt.Errorf("there is no deployment %s on group %s yet; give --chart to make it", release, f.group)
+		return accepted, fmt.Errorf("there is no deployment %s on group %s yet; give --chart to make it", release, f.group)
 	}
 	if request.Name, err = a.chartRef(ctx, f.chart); err != nil {
-		return err
+		return accepted, err
 	}
-	var accepted openapi.DeploymentAccepted
 	if isNew {
 		request.ReleaseName, request.ReuseValues = release, false
-		accepted, err = read[openapi.DeploymentAccepted](a.api.CreateDeploymentWithResponse(ctx, a.org, f.group,
-			&openapi.CreateDeploymentParams{Field: openapi.FieldName}, request))
-	} else {
-		accepted, err = read[openapi.DeploymentAccepted](a.api.UpdateDeploymentWithResponse(ctx, a.org, f.group, release,
-			&openapi.UpdateDeploymentParams{Field: openapi.FieldName}, request))
+		return once[openapi.DeploymentAccepted](ctx, a, func(key client.RequestEditorFn) (*client.CreateDeploymentResponse, error) {
+			return a.api.CreateDeploymentWithResponse(ctx, a.org, f.group, &openapi.CreateDeploymentParams{Field: openapi.FieldName}, request, key)
+		})
 	}
-	if err != nil {
-		return err
-	}
-	return a.accepted(ctx, accepted, f.watch)
+	return once[openapi.DeploymentAccepted](ctx, a, func(key client.RequestEditorFn) (*client.UpdateDeploymentResponse, error) {
+		return a.api.UpdateDeploymentWithResponse(ctx, a.org, f.group, release, &openapi.UpdateDeploymentParams{Field: openapi.FieldName}, request, key)
+	})
 }
 
 func (a *app) deployRequest(cmd *cobra.Command, f deployFlags) (openapi.DeploymentRequest, error) {
@@ -94,7 +107,13 @@ func (a *app) deployRequest(cmd *cobra.Command, f deployFlags) (openapi.Deployme
 	}
 	request := openapi.DeploymentRequest{
 		Version: f.version, Namespace: f.namespace, Mode: openapi.Mode(f.mode), Values: common, ValueOverrides: overrides,
-		ReuseValues: f.reuse || !f.reset && common == nil && overrides == nil,
+		ReuseValues: f.reuse || !f.reset && common == nil && overrides == nil, DryRun: f.dryRun, SecretPaths: f.secret,
+	}
+	if cmd.Flags().Changed("install-on-join") {
+		request.InstallOnJoin = &f.installOnJoin
+	}
+	if cmd.Flags().Changed("removal-limit") {
+		request.RemovalLimitPercent = &f.removalLimit
 	}
 	if cmd.Flags().Changed("timeout") {
 		request.TimeoutSeconds = new(int(f.timeout / time.Second))
@@ -147,10 +166,13 @@ func (a *app) checkCommand() *cobra.Command {
 }
 
 func (a *app) syncCommand() *cobra.Command {
-	return a.onDeployment("sync", "Bring every target of a deployment to its desired state",
+	params := openapi.SyncDeploymentParams{Field: openapi.FieldName}
+	cmd := a.onDeployment("sync", "Bring every target of a deployment to its desired state",
 		func(ctx context.Context, group, release string) (answer, error) {
-			return a.api.SyncDeploymentWithResponse(ctx, a.org, group, release, &openapi.SyncDeploymentParams{Field: openapi.FieldName})
+			return a.api.SyncDeploymentWithResponse(ctx, a.org, group, release, &params)
 		})
+	confirmFlag(cmd, &params.ConfirmRemovals)
+	return cmd
 }
 
 func (a *app) deleteCommand() *cobra.Command {
@@ -190,7 +212,11 @@ func (a *app) listCommand() *cobra.Command {
 func deploymentTable(all []openapi.DeploymentSummary) *table {
 	t := &table{head: []string{"RELEASE", "NAMESPACE", "CHART", "GENERATION", "MODE", "UPDATED", "LAST RUN"}}
 	for _, d := range all {
-		t.add(d.ReleaseName, d.Namespace, d.ChartName+"-"+d.ChartVersion, fmt.Sprint(d.Generation), string(d.Mode), ago(d.UpdatedAt, time.Now()), d.LastRun)
+		generation := fmt.Sprint(d.Generation)
+		if d.NewestGeneration > d.Generation {
+			generation += fmt.Sprintf(" of %d", d.NewestGeneration) // rolled back
+		}
+		t.add(d.ReleaseName, d.Namespace, d.ChartName+"-"+d.ChartVersion, generation, string(d.Mode), ago(d.UpdatedAt, time.Now()), d.LastRun)
 	}
 	return t
 }

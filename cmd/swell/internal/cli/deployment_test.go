@@ -64,14 +64,18 @@ func (in *installation) CreateDeployment(w http.ResponseWriter, r *http.Request,
 		}
 	}
 	d := openapi.Deployment{
-		ReleaseName: request.ReleaseName, ID: "d-1", Chart: request.Name, ChartName: "web", ChartVersion: "0.1.0", Namespace: "default", Generation: 1,
-		Mode: openapi.ModeDetect, TimeoutSeconds: 600, CreatedAt: epoch, UpdatedAt: epoch, Values: request.Values, ValueOverrides: request.ValueOverrides,
+		ReleaseName: request.ReleaseName, ID: "d-1", Chart: request.Name, ChartName: "web", ChartVersion: "0.1.0", Namespace: "default", Generation: 1, NewestGeneration: 1,
+		Mode: openapi.ModeDetect, TimeoutSeconds: 600, CreatedAt: epoch, UpdatedAt: epoch, Values: request.Values, ValueOverrides: request.ValueOverrides, SecretPaths: request.SecretPaths,
 	}
 	for _, m := range in.groups[i].Members {
 		d.TargetClusters = append(d.TargetClusters, openapi.TargetCluster{
 			ClusterID: m.ID, ClusterName: m.Name, Cloud: m.Cloud, Distribution: m.Distribution,
 			Status: openapi.TargetStatusUNKNOWN, Health: openapi.HealthUNKNOWN, Stale: true,
 		})
+	}
+	if request.DryRun {
+		in.planOf(w, d, 0)
+		return
 	}
 	in.deployments = append(in.deployments, d)
 	in.accept(w, openapi.RunTypeDeploy, in.deployment(d.ReleaseName))
@@ -80,11 +84,17 @@ func (in *installation) CreateDeployment(w http.ResponseWriter, r *http.Request,
 func (in *installation) UpdateDeployment(w http.ResponseWriter, r *http.Request, _, _, release string, _ openapi.UpdateDeploymentParams) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if _, ok := body[openapi.DeploymentRequest](in, w, r); !ok {
+	request, ok := body[openapi.DeploymentRequest](in, w, r)
+	if !ok {
 		return
 	}
 	in.withDeployment(w, r, release, func(d *openapi.Deployment) {
-		d.Generation++
+		if request.DryRun {
+			in.planOf(w, *d, 1)
+			return
+		}
+		d.NewestGeneration++
+		d.Generation = d.NewestGeneration
 		in.accept(w, openapi.RunTypeDeploy, d)
 	})
 }
@@ -104,7 +114,7 @@ func (in *installation) ListDeployments(w http.ResponseWriter, _ *http.Request, 
 	for _, d := range in.deployments {
 		page.Items = append(page.Items, openapi.DeploymentSummary{
 			ReleaseName: d.ReleaseName, ID: d.ID, ChartName: d.ChartName, ChartVersion: d.ChartVersion, Namespace: d.Namespace,
-			Generation: d.Generation, Mode: d.Mode, LastRun: d.LastRun, UpdatedAt: d.UpdatedAt,
+			Generation: d.Generation, NewestGeneration: d.NewestGeneration, Mode: d.Mode, LastRun: d.LastRun, UpdatedAt: d.UpdatedAt,
 		})
 	}
 	openapi.Write(w, http.StatusOK, page)

@@ -21,14 +21,29 @@ func (a *app) groupCommand() *cobra.Command {
 
 func (a *app) groupCreate() *cobra.Command {
 	var members []string
+	var selector string
+	var schedule scheduleFlags
 	cmd := &cobra.Command{
-		Use: "create NAME --member CLUSTER…", Short: "Create a cluster group", Args: cobra.ExactArgs(1),
+		Use:   "create NAME {--member CLUSTER… | --selector SELECTOR}",
+		Short: "Create a cluster group of named clusters, or of those that a selector chooses",
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ids, err := a.clusterIDs(cmd.Context(), members)
+			request := openapi.ClusterGroupRequest{Name: args[0]}
+			var err error
+			if selector != "" {
+				request.Selector, err = parseSelector(selector)
+			} else {
+				request.Members, err = a.clusterIDs(cmd.Context(), members)
+			}
 			if err != nil {
 				return err
 			}
-			group, err := read[openapi.ClusterGroup](a.api.CreateClusterGroupWithResponse(cmd.Context(), a.org, openapi.ClusterGroupRequest{Name: args[0], Members: ids}))
+			if schedule.given() {
+				if request.Reconcile, err = schedule.over(nil); err != nil {
+					return err
+				}
+			}
+			group, err := read[openapi.ClusterGroup](a.api.CreateClusterGroupWithResponse(cmd.Context(), a.org, request))
 			if err != nil {
 				return err
 			}
@@ -36,6 +51,9 @@ func (a *app) groupCreate() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&members, "member", nil, "the name of a cluster; may be repeated")
+	cmd.Flags().StringVarP(&selector, "selector", "l", "", selectorUsage)
+	cmd.MarkFlagsMutuallyExclusive("member", "selector")
+	schedule.register(cmd)
 	return cmd
 }
 
@@ -71,30 +89,43 @@ func (a *app) groupGet() *cobra.Command {
 	}
 }
 
+const selectorUsage = `choose clusters by their labels, as kubectl does, such as "env=prod,region in (eu,us)"`
+
+// groupFlags say what of a group is to be changed.
+type groupFlags struct {
+	name, selector string
+	add, remove    []string
+	schedule       scheduleFlags
+}
+
+func (f *groupFlags) given() bool {
+	return f.name != "" || f.selector != "" || len(f.add) > 0 || len(f.remove) > 0 || f.schedule.given()
+}
+
 func (a *app) groupUpdate() *cobra.Command {
-	var name string
-	var add, remove []string
+	var f groupFlags
+	var params openapi.UpdateClusterGroupParams
 	var watch watchFlags
 	cmd := &cobra.Command{
-		Use:   "update NAME [--name NEW] [--add CLUSTER] [--remove CLUSTER]",
-		Short: "Rename a cluster group, or change its members",
-		Long: `Rename a cluster group, or change its members. A cluster that leaves has the group's releases removed by runs; one that joins gets
-a deployment with its next update.`,
+		Use:   "update NAME [--name NEW] [--add CLUSTER] [--remove CLUSTER] [--selector SELECTOR]",
+		Short: "Rename a cluster group, or change its members or its schedule",
+		Long: `Rename a cluster group, or change its members or its schedule. A cluster that leaves has the group's releases removed by runs; one that
+joins gets a deployment with its next update, or at once where the deployment installs on joining.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if name == "" && len(add) == 0 && len(remove) == 0 {
-				return errors.New("nothing is to be changed; give --name, --add or --remove")
+			if !f.given() {
+				return errors.New("nothing is to be changed; give --name, --add, --remove, --selector, --check-every, --window or --no-windows")
 			}
-			group, err := a.group(cmd.Context(), args[0])
+			group, tag, err := a.groupWithTag(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			members, err := a.changeMembers(cmd.Context(), group, add, remove)
+			request, err := a.changeGroup(cmd.Context(), group, f)
 			if err != nil {
 				return err
 			}
-			request := openapi.ClusterGroupRequest{Name: orDefault(name, group.Name), Members: members}
-			accepted, err := read[openapi.ClusterGroupAccepted](a.api.UpdateClusterGroupWithResponse(cmd.Context(), a.org, group.ID, nil, request))
+			params.IfMatch = tag
+			accepted, err := read[openapi.ClusterGroupAccepted](a.api.UpdateClusterGroupWithResponse(cmd.Context(), a.org, group.ID, &params, request))
 			if err != nil {
 				return err
 			}
@@ -102,11 +133,34 @@ a deployment with its next update.`,
 			return a.followAll(cmd.Context(), accepted, watch)
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "the new name")
-	cmd.Flags().StringSliceVar(&add, "add", nil, "the name of a cluster that joins; may be repeated")
-	cmd.Flags().StringSliceVar(&remove, "remove", nil, "the name of a cluster that leaves; may be repeated")
+	cmd.Flags().StringVar(&f.name, "name", "", "the new name")
+	cmd.Flags().StringSliceVar(&f.add, "add", nil, "the name of a cluster that joins; may be repeated")
+	cmd.Flags().StringSliceVar(&f.remove, "remove", nil, "the name of a cluster that leaves; may be repeated")
+	cmd.Flags().StringVarP(&f.selector, "selector", "l", "", selectorUsage)
+	cmd.MarkFlagsMutuallyExclusive("add", "selector")
+	cmd.MarkFlagsMutuallyExclusive("remove", "selector")
+	f.schedule.register(cmd)
+	confirmFlag(cmd, &params.ConfirmRemovals)
 	watch.register(cmd)
 	return cmd
+}
+
+// changeGroup is the group as it shall be.
+func (a *app) changeGroup(ctx context.Context, group openapi.ClusterGroup, f groupFlags) (openapi.ClusterGroupRequest, error) {
+	request := openapi.ClusterGroupRequest{Name: orDefault(f.name, group.Name), Selector: group.Selector}
+	var err error
+	if request.Reconcile, err = f.schedule.over(group.Reconcile); err != nil {
+		return request, err
+	}
+	switch {
+	case f.selector != "":
+		request.Selector, err = parseSelector(f.selector)
+	case group.Selector == nil:
+		request.Members, err = a.changeMembers(ctx, group, f.add, f.remove)
+	case len(f.add)+len(f.remove) > 0:
+		err = fmt.Errorf("group %s chooses its members by %s; label the clusters instead, or give --selector", group.Name, selectorText(group.Selector))
+	}
+	return request, err
 }
 
 // changeMembers returns the ids of all members after the change.
@@ -171,23 +225,33 @@ func (a *app) followAll(ctx context.Context, accepted openapi.ClusterGroupAccept
 }
 
 func (a *app) group(ctx context.Context, name string) (openapi.ClusterGroup, error) {
-	return read[openapi.ClusterGroup](a.api.GetClusterGroupWithResponse(ctx, a.org, name, &openapi.GetClusterGroupParams{Field: openapi.FieldName}))
+	group, _, err := a.groupWithTag(ctx, name)
+	return group, err
+}
+
+// groupWithTag reads a group to change it: with its tag the change is refused where somebody else was faster.
+func (a *app) groupWithTag(ctx context.Context, name string) (group openapi.ClusterGroup, tag string, err error) {
+	got, err := a.api.GetClusterGroupWithResponse(ctx, a.org, name, &openapi.GetClusterGroupParams{Field: openapi.FieldName})
+	if group, err = read[openapi.ClusterGroup](got, err); err != nil {
+		return group, "", err
+	}
+	return group, got.HTTPResponse.Header.Get("ETag"), nil
 }
 
 func groupTable(all ...openapi.ClusterGroup) *table {
-	t := &table{head: []string{"GROUP", "MEMBERS", "CREATED"}}
+	t := &table{head: []string{"GROUP", "MEMBERS", "SELECTOR", "CREATED"}}
 	for _, g := range all {
 		names := make([]string, len(g.Members))
 		for i, m := range g.Members {
 			names[i] = m.Name
 		}
-		t.add(g.Name, strings.Join(names, ","), ago(g.CreatedAt, time.Now()))
+		t.add(g.Name, strings.Join(names, ","), selectorText(g.Selector), ago(g.CreatedAt, time.Now()))
 	}
 	return t
 }
 
 func memberTable(g openapi.ClusterGroup) *table {
-	t := &table{head: []string{"CLUSTER", "CLOUD", "DISTRIBUTION", "STATUS"}}
+	t := &table{head: []string{"CLUSTER", "CLOUD", "DISTRIBUTION", "STATUS"}, notes: scheduleNotes(g.Reconcile)}
 	for _, m := range g.Members {
 		t.add(m.Name, m.Cloud, m.Distribution, string(m.Status))
 		if m.StatusMessage != "" {

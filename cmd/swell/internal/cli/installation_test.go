@@ -33,6 +33,7 @@ type installation struct {
 	runs        []openapi.RunDetails
 	looks       map[string]int
 	repos       []openapi.Repository
+	plan        openapi.Plan // the last one
 }
 
 // newInstallation serves every operation by the routes of the function it belongs to, below the path that a local stack has.
@@ -47,7 +48,7 @@ func newInstallation(last string) http.Handler {
 		if token != "good" {
 			return openapi.Principal{}, openapi.ErrUnauthenticated()
 		}
-		return openapi.Principal{Org: "default", Name: "admin"}, nil
+		return openapi.Principal{Org: "default", Name: "admin", Role: openapi.RoleAdmin}, nil
 	})
 	return http.StripPrefix("/_aws/execute-api/x/$default", authenticated)
 }
@@ -124,9 +125,13 @@ func (in *installation) GetCluster(w http.ResponseWriter, r *http.Request, _, na
 	missing(w, r, "cluster", name)
 }
 
-func (in *installation) DeleteCluster(w http.ResponseWriter, r *http.Request, _, name string, _ openapi.DeleteClusterParams) {
+func (in *installation) DeleteCluster(w http.ResponseWriter, r *http.Request, _, name string, params openapi.DeleteClusterParams) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if params.Force {
+		openapi.Write(w, http.StatusOK, openapi.ClusterForgotten{ID: in.find(name).ID, Name: name, LeftBehind: []openapi.LeftBehindRelease{{Namespace: "default", ReleaseName: "web"}}})
+		return
+	}
 	for _, g := range in.groups {
 		if slices.ContainsFunc(g.Members, func(m openapi.Member) bool { return m.Name == name }) {
 			openapi.WriteProblem(w, r, problem.Conflict("cluster-in-group", "cluster %q is a member of group %q", name, g.Name).Try("remove it from the group first"))
@@ -155,7 +160,7 @@ func (in *installation) CreateClusterGroup(w http.ResponseWriter, r *http.Reques
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if request, ok := body[openapi.ClusterGroupRequest](in, w, r); ok {
-		g := openapi.ClusterGroup{ID: "g-1", Name: request.Name, Members: in.members(request.Members), CreatedAt: epoch, CreatorName: "admin"}
+		g := openapi.ClusterGroup{ID: fmt.Sprintf("g-%d", len(in.groups)+1), Name: request.Name, Members: in.members(request.Members), Selector: request.Selector, Reconcile: request.Reconcile, CreatedAt: epoch, CreatorName: "admin"}
 		in.groups = append(in.groups, g)
 		openapi.Write(w, http.StatusCreated, g)
 	}
@@ -177,7 +182,7 @@ func (in *installation) GetClusterGroup(w http.ResponseWriter, r *http.Request, 
 	missing(w, r, "group", name)
 }
 
-func (in *installation) UpdateClusterGroup(w http.ResponseWriter, r *http.Request, _, name string, _ openapi.UpdateClusterGroupParams) {
+func (in *installation) UpdateClusterGroup(w http.ResponseWriter, r *http.Request, _, name string, params openapi.UpdateClusterGroupParams) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	request, ok := body[openapi.ClusterGroupRequest](in, w, r)
@@ -185,6 +190,11 @@ func (in *installation) UpdateClusterGroup(w http.ResponseWriter, r *http.Reques
 		return
 	}
 	g := &in.groups[in.group(name)]
+	if len(g.Members) > 0 && len(request.Members) == 0 && len(in.deployments) > 0 && !params.ConfirmRemovals {
+		openapi.WriteProblem(w, r, problem.Conflict("removal-guard", "it would remove deployment %q from 1 of its 1 targets", in.deployments[0].ReleaseName))
+		return
+	}
+	g.Selector, g.Reconcile = request.Selector, request.Reconcile
 	accepted := openapi.ClusterGroupAccepted{ID: g.ID}
 	if len(request.Members) < len(g.Members) && len(in.deployments) > 0 {
 		accepted.Runs = []string{in.start(openapi.RunTypeLeave, &in.deployments[0])}
@@ -226,7 +236,17 @@ func (in *installation) AddRepository(w http.ResponseWriter, r *http.Request, _ 
 	}
 }
 
-func (in *installation) RemoveRepository(w http.ResponseWriter, _ *http.Request, _, name string) {
+func (in *installation) GetRepository(w http.ResponseWriter, r *http.Request, _, name string) {
+	for _, repo := range in.repos {
+		if repo.Name == name {
+			openapi.Write(w, http.StatusOK, repo)
+			return
+		}
+	}
+	openapi.WriteProblem(w, r, problem.NotFound("repository-not-found", "there is no chart repository %q", name).Try("list the repositories"))
+}
+
+func (in *installation) RemoveRepository(w http.ResponseWriter, _ *http.Request, _, name string, _ openapi.RemoveRepositoryParams) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.repos = slices.DeleteFunc(in.repos, func(r openapi.Repository) bool { return r.Name == name })

@@ -37,7 +37,7 @@ func (a *app) repoCommand() *cobra.Command {
 	}, &cobra.Command{
 		Use: "remove NAME", Aliases: []string{"rm"}, Short: "Remove a chart repository; deployments keep the charts they have", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := read[any](a.api.RemoveRepositoryWithResponse(cmd.Context(), a.org, args[0])); err != nil {
+			if _, err := read[any](a.api.RemoveRepositoryWithResponse(cmd.Context(), a.org, args[0], nil)); err != nil {
 				return err
 			}
 			a.say("repository %s is removed", args[0])

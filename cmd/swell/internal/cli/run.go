@@ -13,11 +13,15 @@ import (
 
 func (a *app) runsCommand() *cobra.Command {
 	var params openapi.ListRunsParams
-	var status, kind, release, group string
+	var status, kind, release, group, trigger string
+	var since time.Duration
 	cmd := &cobra.Command{
 		Use: "runs", Short: "List runs, the newest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			params.Type, params.Status = openapi.RunType(kind), openapi.RunStatus(status)
+			params.Type, params.Status, params.Trigger = openapi.RunType(kind), openapi.RunStatus(status), openapi.RunTrigger(trigger)
+			if since > 0 {
+				params.CreatedAfter = new(time.Now().Add(-since).UTC())
+			}
 			if (release == "") != (group == "") {
 				return fmt.Errorf("--release and --group go together")
 			}
@@ -36,8 +40,10 @@ func (a *app) runsCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&kind, "type", "", "only of this type: deploy, sync, remove, check or leave")
+	flags.StringVar(&kind, "type", "", "only of this type: deploy, rollback, sync, remove, check, leave, plan or join")
 	flags.StringVar(&status, "status", "", "only in this status, such as Running")
+	flags.StringVar(&trigger, "trigger", "", "only what this started: api or reconcile")
+	flags.DurationVar(&since, "since", 0, "only what was accepted in this time, such as 24h")
 	flags.StringVar(&release, "release", "", "only of this deployment; needs --group")
 	flags.StringVar(&group, "group", "", "the deployment's group")
 	flags.IntVar(&params.Limit, "limit", 20, "how many, at most 500")
@@ -45,7 +51,7 @@ func (a *app) runsCommand() *cobra.Command {
 }
 
 func (a *app) runCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "run", Short: "Show, watch or cancel a run"}
+	cmd := &cobra.Command{Use: "run", Short: "Show, watch, cancel or redrive a run"}
 	cmd.AddCommand(&cobra.Command{
 		Use: "get ID", Short: "Show a run with its targets and steps", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,7 +76,7 @@ func (a *app) runCommand() *cobra.Command {
 			a.say("run %s is asked to stop; what a target is in the middle of is finished first", run.ID)
 			return nil
 		},
-	})
+	}, a.redriveCommand())
 	return cmd
 }
 

@@ -72,6 +72,8 @@ func statusTable(d openapi.Deployment) *table {
 
 func differs(target openapi.TargetCluster) string {
 	switch {
+	case target.Status == openapi.TargetStatusDRIFTED:
+		return fmt.Sprintf("%d objects; see swell drift", target.Drift.Objects)
 	case len(target.Differs) > 0:
 		return strings.Join(target.Differs, ",")
 	case target.Stale:

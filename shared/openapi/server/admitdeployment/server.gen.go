@@ -22,6 +22,9 @@ type ServerInterface interface {
 	// UpdateDeployment Update a deployment
 	// (PUT /api/v1/orgs/{org}/clustergroups/{group}/deployments/{releaseName})
 	UpdateDeployment(w http.ResponseWriter, r *http.Request, org OrgPath, group GroupPath, releaseName ReleaseNamePath, params UpdateDeploymentParams)
+	// AdoptDrift Make a live value the desired one
+	// (POST /api/v1/orgs/{org}/clustergroups/{group}/deployments/{releaseName}/drift/adopt)
+	AdoptDrift(w http.ResponseWriter, r *http.Request, org OrgPath, group GroupPath, releaseName ReleaseNamePath, params AdoptDriftParams)
 	// PushChart Push a chart archive
 	// (POST /api/v1/orgs/{org}/helm/charts)
 	PushChart(w http.ResponseWriter, r *http.Request, org OrgPath)
@@ -136,8 +139,89 @@ func (siw *ServerInterfaceWrapper) UpdateDeployment(w http.ResponseWriter, r *ht
 		return
 	}
 
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateDeployment(w, r, org, group, releaseName, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AdoptDrift operation middleware
+func (siw *ServerInterfaceWrapper) AdoptDrift(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "org" -------------
+	var org OrgPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", r.PathValue("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "org", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "group" -------------
+	var group GroupPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "group", r.PathValue("group"), &group, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "group", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "releaseName" -------------
+	var releaseName ReleaseNamePath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "releaseName", r.PathValue("releaseName"), &releaseName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "releaseName", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AdoptDriftParams
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", r.URL.Query(), &params.Field, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "field"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "field", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AdoptDrift(w, r, org, group, releaseName, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -295,6 +379,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/orgs/{org}/clustergroups/{group}/deployments", wrapper.CreateDeployment)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/orgs/{org}/clustergroups/{group}/deployments/{releaseName}", wrapper.UpdateDeployment)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/orgs/{org}/clustergroups/{group}/deployments/{releaseName}/drift/adopt", wrapper.AdoptDrift)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/orgs/{org}/helm/charts", wrapper.PushChart)
 
 	return m

@@ -1,4 +1,5 @@
-package chart
+// Package schema finds where values do not meet the schema of a chart, without ever fetching one.
+package schema
 
 import (
 	"bytes"
@@ -13,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
+	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -56,12 +58,12 @@ var errRefused = errors.New("a schema refers to something outside of it")
 
 func (refuser) Load(string) (any, error) { return nil, errRefused }
 
-// ValidateSchema returns where values do not meet schema, sorted by path, a hundred at most; the error is for a schema that cannot be used. It fetches
+// Validate returns where values do not meet schema, sorted by path, a hundred at most; the error is for a schema that cannot be used. It fetches
 // nothing. A hostile schema can make it slow: call it in a child.
-func ValidateSchema(schema json.RawMessage, values map[string]any) (violations []Violation, err error) {
+func Validate(schema json.RawMessage, values map[string]any) (violations []Violation, err error) {
 	defer func() {
 		if v := recover(); v != nil { // Helm does the same: some schemas make the library panic
-			violations, err = nil, problem.Invalid(CodeSchema, "the chart's values.schema.json cannot be used").At("chart")
+			violations, err = nil, problem.Invalid(chart.CodeSchema, "the chart's values.schema.json cannot be used").At("chart")
 		}
 	}()
 	compiled, err := compile(schema)
@@ -85,23 +87,26 @@ func ValidateSchema(schema json.RawMessage, values map[string]any) (violations [
 	return found[:min(len(found), maxViolations)], nil
 }
 
+// mark is the byte order mark that some editors write and Helm drops.
+var mark = []byte("\xef\xbb\xbf")
+
 func compile(schema json.RawMessage) (*jsonschema.Schema, error) {
 	const location = "file:///values.schema.json"
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(withoutMark(schema)))
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(bytes.TrimPrefix(schema, mark)))
 	if err != nil {
-		return nil, problem.Invalid(CodeSchema, "the chart's values.schema.json is not JSON").At("chart")
+		return nil, problem.Invalid(chart.CodeSchema, "the chart's values.schema.json is not JSON").At("chart")
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(refuser{})
 	if err := compiler.AddResource(location, document); err != nil {
-		return nil, problem.Invalid(CodeSchema, "the chart's values.schema.json cannot be used").At("chart")
+		return nil, problem.Invalid(chart.CodeSchema, "the chart's values.schema.json cannot be used").At("chart")
 	}
 	compiled, err := compiler.Compile(location)
 	switch {
 	case errors.Is(err, errRefused), isLoad(err):
-		return nil, problem.Invalid(CodeSchemaRef, "the chart's values.schema.json refers to something outside of it").At("chart")
+		return nil, problem.Invalid(chart.CodeSchemaRef, "the chart's values.schema.json refers to something outside of it").At("chart")
 	case err != nil:
-		return nil, problem.Invalid(CodeSchema, "the chart's values.schema.json is not a JSON schema: %s", printable(err.Error(), 400)).At("chart")
+		return nil, problem.Invalid(chart.CodeSchema, "the chart's values.schema.json is not a JSON schema: %s", chart.Printable(err.Error(), 400)).At("chart")
 	}
 	return compiled, nil
 }
@@ -201,7 +206,7 @@ func (c *collector) path(location []string) string {
 			if b.Len() > 0 {
 				b.WriteByte('.')
 			}
-			b.WriteString(strings.ReplaceAll(printable(element, 200), ".", `\.`))
+			b.WriteString(strings.ReplaceAll(chart.Printable(element, 200), ".", `\.`))
 			object, _ := node.(map[string]any)
 			at = object[element]
 		}
@@ -219,9 +224,9 @@ func message(k jsonschema.ErrorKind) string {
 	case *kind.Const:
 		return "must be " + allowed([]any{k.Want})
 	case *kind.Format:
-		return "must be in the format " + printable(k.Want, 100)
+		return "must be in the format " + chart.Printable(k.Want, 100)
 	case *kind.Pattern:
-		return "must match the pattern " + printable(k.Want, 200)
+		return "must match the pattern " + chart.Printable(k.Want, 200)
 	case *kind.Minimum:
 		return "must be at least " + k.Want.RatString()
 	case *kind.Maximum:
@@ -260,7 +265,7 @@ func counted(k jsonschema.ErrorKind) string {
 		return fmt.Sprintf("must have at most %d fields", k.Want)
 	}
 	if keyword := k.KeywordPath(); len(keyword) > 0 {
-		return "does not meet the schema's " + printable(keyword[0], 50)
+		return "does not meet the schema's " + chart.Printable(keyword[0], 50)
 	}
 	return "does not meet the schema"
 }
@@ -274,5 +279,5 @@ func allowed(values []any) string {
 		}
 		told = append(told, string(b))
 	}
-	return printable(strings.Join(told, ", "), 300)
+	return chart.Printable(strings.Join(told, ", "), 300)
 }

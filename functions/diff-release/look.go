@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/swell-sh/swell/shared/diff"
+	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/mask"
+	"github.com/swell-sh/swell/shared/record"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/taskerr"
+)
+
+// look asks the cluster. A release that the verb would refuse, or a cluster that does not answer, is an error with its code.
+func (h handler) look(ctx context.Context, p plan) ([]diff.Object, error) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-reserve))
+		defer cancel()
+	}
+	client, err := h.clusters.Open(ctx, p.cluster)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	key := record.Key{Namespace: p.entry.Key.Namespace, Name: p.entry.Key.Name}
+	metas, err := record.List(ctx, client.Metadata(), key.Namespace)
+	if err != nil {
+		return nil, kube.Classify(err)
+	}
+	history := record.History(metas, key)
+	want := release.Want{Owner: p.owner, InputHash: p.entry.InputHash, Absent: p.entry.Absent}
+	decision := release.Decide(record.Seen(history), want, release.Policy{}, time.Now())
+	switch {
+	case decision.Action == release.Refuse:
+		return nil, taskerr.Failed(decision.Code, "%s", decision.Reason)
+	case decision.Action == release.None && p.entry.Action == release.Repair: // what drifted is known to the plan alone
+		decision.Action = release.Repair
+	case decision.Action == release.None:
+		return kube.Untouched(p.rendering.Manifest)
+	}
+	past, err := read(ctx, client, history, decision.Action)
+	if err != nil {
+		return nil, kube.Classify(err)
+	}
+	found, err := client.Preview(ctx, kube.Preview{
+		Release: key.Name, Namespace: key.Namespace, Before: past.manifest, Failed: past.failed,
+		After: p.rendering.Manifest, CRDs: p.rendering.CRDs, Uninstall: p.entry.Absent,
+	})
+	if err != nil {
+		return nil, err
+	}
+	literals := p.secret.Literals(append(past.values, p.values)...)
+	return mask.Objects(append(found, hooks(p.rendering.Hooks, decision.Action)...), literals), nil
+}
+
+// past is what the release's records say of its objects.
+type past struct {
+	manifest string   // that the verb starts from
+	failed   []string // manifests of the revisions that failed since
+	values   []map[string]any
+}
+
+// read finds what Helm starts from: for an upgrade the last revision that was deployed, or the newest if none was; for the end of a
+// release the newest. A revision that is pending is taken for failed, as its recovery makes it.
+func read(ctx context.Context, client *kube.Client, history []record.Meta, action release.Action) (past, error) {
+	var p past
+	if len(history) == 0 || action == release.Install {
+		return p, nil
+	}
+	base := 0
+	if action != release.Uninstall {
+		base = max(0, slices.IndexFunc(history, func(m record.Meta) bool { return m.Status == record.StatusDeployed }))
+	}
+	for i, m := range history[:base+1] {
+		rec, err := record.Get(ctx, client.Kubernetes().CoreV1(), m.Namespace, m.SecretName)
+		if err != nil {
+			return p, fmt.Errorf("reading revision %d: %w", m.Revision, err)
+		}
+		p.values = append(p.values, rec.Config)
+		if i == base {
+			p.manifest = rec.Manifest
+		} else {
+			p.failed = append(p.failed, rec.Manifest)
+		}
+	}
+	return p, nil
+}
+
+// hooks are named, not compared: Helm makes them anew around the verb.
+func hooks(all []release.Hook, action release.Action) []diff.Object {
+	verb := map[release.Action]string{release.Install: "-install", release.Upgrade: "-upgrade", release.Recover: "-upgrade"}[action]
+	if verb == "" {
+		return nil
+	}
+	var named []diff.Object
+	for _, hook := range all {
+		events := slices.DeleteFunc(slices.Clone(hook.Events), func(event string) bool { return !strings.HasSuffix(event, verb) })
+		if len(events) > 0 {
+			named = append(named, diff.Object{Kind: hook.Kind, Namespace: hook.Namespace, Name: hook.Name, Action: diff.Hook, Note: strings.Join(events, ", ")})
+		}
+	}
+	return named
+}
