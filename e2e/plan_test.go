@@ -164,6 +164,9 @@ func TestPlanOfAnUpdate(t *testing.T) {
 	}
 	wantOutcome(t, r, clusterB, openapi.RunTargetStatusFailed, "plan-stale", "revision 3, planned on revision 2", false)
 	wantOutcome(t, r, clusterA, openapi.RunTargetStatusFailed, "plan-stale", "no target was touched", false)
+	if now := a.get(); now.Generation != 2 {
+		t.Errorf("the deployment asks for generation %d, which no target was given", now.Generation)
+	}
 	if one, other := messageOf(t, clusterA, a.name), messageOf(t, clusterB, a.name); one != "two" || other != "by-hand" {
 		t.Errorf("the clusters have %q and %q", one, other)
 	}

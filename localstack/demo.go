@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -21,8 +24,8 @@ const (
 	demoRelease = "demo"
 )
 
-// demo shows the main job with the commands that a person would type: one chart on a group of clusters, with an override each; somebody's
-// change by hand, found; and its repair.
+// demo shows the main job with the commands that a person would type: one chart on a group of clusters, with an override each; a change that is
+// foreseen and carried out; somebody's change by hand, found and repaired; and the way back.
 func (s *stack) demo(ctx context.Context) error {
 	start := time.Now()
 	if err := s.buildHelm(ctx); err != nil {
@@ -41,18 +44,24 @@ func (s *stack) demo(ctx context.Context) error {
 			"--cloud", c.cloud, "--distribution", c.distribution, "--location", c.location)
 	}
 	d.once([]string{"swell", "group", "get", demoGroup}, "Group both.", "swell", "group", "create", demoGroup, "--member", demoClusters[0].name, "--member", demoClusters[1].name)
+	first := demoClusters[0].name
 	deploy := []string{"swell", "deploy", demoRelease, "--group", demoGroup, "--chart", "charts/demo", "--set", "replicaCount=1"}
 	for _, c := range demoClusters {
 		deploy = append(deploy, "--override", c.name+":replicaCount="+c.replicas)
 	}
-	d.say("Deploy a chart to the group: replicaCount 1 in common, and an override for each cluster.", append(deploy, "--watch")...)
+	deployed := d.say("Deploy a chart to the group: replicaCount 1 in common, and an override for each cluster.", append(deploy, "--watch")...)
 	d.status("How every target stands:")
-	d.say("Somebody changes one cluster by hand, past Swell:", "helm", "upgrade", demoRelease, "charts/demo", "--reuse-values", "--set", "replicaCount=7",
-		"--kubeconfig", ".local/clusters/"+demoClusters[0].name+".kubeconfig", "--output", "table")
+	planned := d.say("What would a change do, on every cluster? Nothing is touched.", "swell", "plan", demoRelease, "--group", demoGroup, "--reuse-values", "--set", "message=Hello from a plan.")
+	d.say("Carry out exactly that:", "swell", "apply", found(planned, `swell apply (\S+)`), "--watch")
+	d.say("Somebody changes one cluster by hand, past Swell:", "kubectl", "set", "env", "deployment/"+demoRelease, "DEBUG=true", "--kubeconfig", ".local/clusters/"+first+".kubeconfig")
+	d.say("And deletes something:", "kubectl", "delete", "configmap", demoRelease, "--kubeconfig", ".local/clusters/"+first+".kubeconfig")
 	d.say("Look now (reconcile would, every five minutes):", "swell", "check", demoRelease, "--group", demoGroup, "--wait")
-	d.status("The target is STALE, and in what:")
+	d.status("The target has drifted:")
+	d.say("In exactly what, and by whose hand:", "swell", "drift", demoRelease, "--group", demoGroup)
 	d.say("Repair it:", "swell", "sync", demoRelease, "--group", demoGroup, "--watch")
-	d.status("And all is as it should be:")
+	d.say("Every generation is kept:", "swell", "history", demoRelease, "--group", demoGroup)
+	d.say("Take the change back, on all clusters:", "swell", "rollback", demoRelease, found(deployed, `generation (\d+)`), "--group", demoGroup, "--watch")
+	d.status("And all is as it was:")
 	if d.err != nil {
 		return d.err
 	}
@@ -61,7 +70,7 @@ The demonstration took %.0f s. To look further:
 
   . .local/env                                     SWELL_URL and SWELL_TOKEN for curl, and AWS_… for the local AWS
   bin/swell runs                                   what happened, and bin/swell run get ID for every step
-  kubectl --kubeconfig .local/clusters/%s.kubeconfig get deployments,pods
+  .local/bin/kubectl --kubeconfig .local/clusters/%s.kubeconfig get deployments,pods
   curl -H "Authorization: Bearer $SWELL_TOKEN" $SWELL_URL/api/v1/orgs/default/clusters
   make down                                        stops all; make clean forgets all
 `, time.Since(start).Seconds(), demoClusters[0].name)
@@ -101,16 +110,27 @@ func (d *demonstration) once(probe []string, why string, command ...string) {
 	d.say(why, command...)
 }
 
-func (d *demonstration) say(why string, command ...string) {
+// say runs the command and returns what it printed.
+func (d *demonstration) say(why string, command ...string) string {
 	if d.err != nil {
-		return
+		return ""
 	}
 	d.tell("\n%s\n$ %s\n", why, shown(command))
 	cmd := d.command(command...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	var printed bytes.Buffer
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, &printed), os.Stderr
 	if err := cmd.Run(); err != nil {
 		d.err = fmt.Errorf("%s: %w", shown(command), err)
 	}
+	return printed.String()
+}
+
+// found is what a command said that the next one needs.
+func found(printed, pattern string) string {
+	if m := regexp.MustCompile(pattern).FindStringSubmatch(printed); m != nil {
+		return m[1]
+	}
+	return "what-was-not-printed" // the next command refuses it
 }
 
 func (d *demonstration) command(command ...string) *exec.Cmd {
@@ -120,4 +140,13 @@ func (d *demonstration) command(command ...string) *exec.Cmd {
 	return cmd
 }
 
-func shown(command []string) string { return strings.Join(command, " ") }
+// shown is the command as a person would type it.
+func shown(command []string) string {
+	words := make([]string, len(command))
+	for i, word := range command {
+		if words[i] = word; strings.Contains(word, " ") {
+			words[i] = "'" + word + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}

@@ -50,6 +50,7 @@ type plan struct {
 	rendering release.Rendering
 	values    map[string]any
 	secret    mask.Paths
+	ignore    []deployment.Ignore
 }
 
 // handle finds what the target's plan entry would change on its cluster, and keeps the diff with the target. Secrets are masked before
@@ -78,7 +79,7 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, errors.New("encoding a diff: it is no JSON") // err could quote it
 	}
 	summary := summarize(found)
-	summary.Reproducible = p.entry.Absent || p.rendering.Reproducible
+	summary.Reproducible = p.entry.Absent || p.entry.Action == release.Repair || p.rendering.Reproducible
 	if summary.Ref, err = h.objects.PutManifest(ctx, ref.Org, raw); err != nil {
 		return note, fmt.Errorf("keeping the diff of target %s: %w", t.ClusterName, err)
 	}
@@ -102,6 +103,7 @@ func (h handler) load(ctx context.Context, ref workflow.TargetRef) (plan, error)
 	if err := task.Stopped(r, d); err != nil {
 		return p, err
 	}
+	p.ignore = d.Ignore
 	p.owner = release.OwnedByDeployment(d.ID)
 	if p.secret, err = mask.Parse(g.SecretPaths); err != nil {
 		return p, err

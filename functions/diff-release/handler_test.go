@@ -158,6 +158,16 @@ func TestDiffRelease(t *testing.T) {
 			want:  run.Diff{Unchanged: 3, Reproducible: true},
 			told:  []string{"unchanged ConfigMap changed", "unchanged ConfigMap same", "unchanged ConfigMap new"},
 		},
+		"a repair: the chart is not rendered anew": {
+			scene: func(s *kubetest.Server) {
+				keep(s, 1, "deployed", before, labels(1, "hash"))
+				s.Put(made("changed", "by-hand"))
+				s.Remove("configmaps", "default", "gone")
+			},
+			change: func(m *memory) { m.entry.Action = release.Repair },
+			want:   run.Diff{Created: 1, Changed: 1, Unchanged: 1, Reproducible: true},
+			told:   []string{"update ConfigMap changed changed data.text by-hand→[masked]", "unchanged ConfigMap same", "create ConfigMap gone"},
+		},
 		"an uninstall": {
 			scene:  func(s *kubetest.Server) { keep(s, 1, "deployed", before, labels(1, "old")) },
 			change: func(m *memory) { m.entry.Absent = true },

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/diff"
+	"github.com/swell-sh/swell/shared/drift"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/mask"
 	"github.com/swell-sh/swell/shared/record"
@@ -47,6 +49,11 @@ func (h handler) look(ctx context.Context, p plan) ([]diff.Object, error) {
 	if err != nil {
 		return nil, kube.Classify(err)
 	}
+	literals := p.secret.Literals(append(past.values, p.values)...)
+	if decision.Action == release.Repair {
+		found, err := repaired(ctx, client, key.Namespace, past.manifest, p.ignore)
+		return mask.Objects(found, literals), err
+	}
 	found, err := client.Preview(ctx, kube.Preview{
 		Release: key.Name, Namespace: key.Namespace, Before: past.manifest, Failed: past.failed,
 		After: p.rendering.Manifest, CRDs: p.rendering.CRDs, Uninstall: p.entry.Absent,
@@ -54,9 +61,43 @@ func (h handler) look(ctx context.Context, p plan) ([]diff.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	literals := p.secret.Literals(append(past.values, p.values)...)
 	return mask.Objects(append(found, hooks(p.rendering.Hooks, decision.Action)...), literals), nil
 }
+
+// repaired is what a repair does: it puts back what somebody changed in the live objects, and renders nothing.
+func repaired(ctx context.Context, client *kube.Client, namespace, manifest string, ignore []deployment.Ignore) ([]diff.Object, error) {
+	objects, err := kube.Untouched(manifest)
+	if err != nil {
+		return nil, err
+	}
+	findings, err := client.Drift(ctx, []byte(manifest), namespace, drift.Options{Ignore: ignore})
+	if err != nil {
+		return nil, kube.Classify(err)
+	}
+	for _, f := range findings {
+		i := slices.IndexFunc(objects, func(o diff.Object) bool {
+			return o.Kind == f.Kind && o.Name == f.Name && (o.Namespace == f.Namespace || o.Namespace == "" || f.Namespace == "")
+		})
+		if i < 0 {
+			continue // of an object whose kind the cluster no longer serves
+		}
+		o := &objects[i]
+		if f.Op == drift.Missing {
+			o.Action = diff.Create
+			continue
+		}
+		path, err := diff.Parse(f.Path)
+		if err != nil {
+			return nil, fmt.Errorf("reading a finding of %s %s: %w", f.Kind, f.Name, err)
+		}
+		o.Action = diff.Update
+		o.Changes = append(o.Changes, diff.Change{Path: diff.Path(path), Op: undoing[f.Op], Before: f.Live, After: f.Want})
+	}
+	return objects, nil
+}
+
+// undoing is what a repair does about a difference.
+var undoing = map[drift.Op]diff.Op{drift.Changed: diff.Changed, drift.Added: diff.Removed, drift.Removed: diff.Added}
 
 // past is what the release's records say of its objects.
 type past struct {

@@ -25,13 +25,16 @@ func (p plan) bind(ctx context.Context, targets []run.Target) error {
 	if err != nil {
 		return fmt.Errorf("comparing the targets with plan %s: %w", p.run.Apply, err)
 	}
-	if len(moved) > 0 {
-		return taskerr.Failed("plan-stale", "no target was touched: %s", strings.Join(moved, "; "))
-	}
-	for i := range entries {
-		if err := p.take(ctx, entries[i]); err != nil {
+	for i := 0; i < len(entries) && len(moved) == 0; i++ {
+		if moved, err = p.take(ctx, entries[i]); err != nil {
 			return err
 		}
+	}
+	if len(moved) > 0 {
+		if err := p.store.Withdraw(ctx, p.generation, p.run.ID); err != nil {
+			return err
+		}
+		return taskerr.Failed("plan-stale", "no target was touched: %s", strings.Join(moved, "; "))
 	}
 	if err := p.store.PutPlan(ctx, p.run.Org, p.run.Apply, entries); err != nil { // from now on they are kept: the releases refer to them
 		return fmt.Errorf("keeping plan %s: %w", p.run.Apply, err)
@@ -103,16 +106,16 @@ func (p plan) moved(ctx context.Context, t run.Target, e release.PlanEntry) (str
 	return e.Moved(release.Sight{Action: p.decide(sees, e.InputHash).Action, Revision: sees.newest.Revision, Capabilities: sees.capabilities()}), nil
 }
 
-// take claims the release's name. Somebody else's claim since the plan was made stops the run before it touches anything.
-func (p plan) take(ctx context.Context, e release.PlanEntry) error {
+// take claims the release's name. Somebody else's claim since the plan was made is a move, too.
+func (p plan) take(ctx context.Context, e release.PlanEntry) (moved []string, err error) {
 	t := run.Target{ClusterID: e.ClusterID, ClusterName: e.ClusterName, Action: string(e.Action), Status: run.TargetWaiting}
-	err := p.claim(ctx, e.Key, release.OwnedByDeployment(p.deployment.ID))
+	err = p.claim(ctx, e.Key, release.OwnedByDeployment(p.deployment.ID))
 	switch code := taskerr.CodeOf(err); {
 	case err == nil, code == "superseded": // the roll-out finds the removal, too, and stops
 	case code == "internal":
-		return fmt.Errorf("claiming release %s on cluster %s: %w", e.Key.Name, e.ClusterName, err)
+		return nil, fmt.Errorf("claiming release %s on cluster %s: %w", e.Key.Name, e.ClusterName, err)
 	default:
-		return taskerr.Failed("plan-stale", "no target was touched: %s: %s", e.ClusterName, taskerr.CauseOf(err))
+		return []string{e.ClusterName + ": " + taskerr.CauseOf(err)}, nil
 	}
-	return p.store.UpdateTarget(ctx, p.run.Org, p.run.ID, t)
+	return nil, p.store.UpdateTarget(ctx, p.run.Org, p.run.ID, t)
 }

@@ -47,6 +47,7 @@ type plans interface {
 	PutShownPlan(ctx context.Context, p deployment.Plan, entries []release.PlanEntry) error
 	ListPlan(ctx context.Context, org, planHash string) ([]release.PlanEntry, error)
 	SetPlanHash(ctx context.Context, org, run, planHash string) error
+	Withdraw(ctx context.Context, g deployment.Generation, runID string) error
 }
 
 type objects interface {

@@ -49,6 +49,15 @@ type memory struct {
 	shown    *deployment.Plan
 	objects  map[string][]byte
 	names    map[string]string // of clusters
+
+	withdrawn int // the generation that was given up
+}
+
+func (m *memory) Withdraw(_ context.Context, g deployment.Generation, runID string) error {
+	if runID == m.run.ID {
+		m.withdrawn = g.Number
+	}
+	return nil
 }
 
 func (m *memory) FindRun(context.Context, string, string) (run.Run, error) { return m.run, nil }
@@ -286,7 +295,7 @@ func TestARunThatAppliesAPlan(t *testing.T) {
 			c.given(m)
 			_, err := h.handle(t.Context(), ref)
 			if c.says == "" {
-				if err != nil || m.run.PlanHash != m.run.Apply || len(m.releases) != 2 || m.targets["a"].Action != "upgrade" {
+				if err != nil || m.withdrawn != 0 || m.run.PlanHash != m.run.Apply || len(m.releases) != 2 || m.targets["a"].Action != "upgrade" {
 					t.Errorf("error %v, plan %s, claimed %v, target %+v", err, m.run.PlanHash, m.releases, m.targets["a"])
 				}
 				if d := cmp.Diff(planned, m.plans[m.run.Apply]); d != "" {
@@ -296,6 +305,9 @@ func TestARunThatAppliesAPlan(t *testing.T) {
 			}
 			if taskerr.CodeOf(err) != "plan-stale" || taskerr.NameOf(err) != taskerr.TargetFailed || !strings.Contains(err.Error(), c.says) || m.run.PlanHash != "" {
 				t.Errorf("error %v, want %q; plan %q", err, c.says, m.run.PlanHash)
+			}
+			if m.withdrawn != m.draft.Generation.Number {
+				t.Errorf("generation %d was withdrawn, want %d", m.withdrawn, m.draft.Generation.Number)
 			}
 			for _, id := range []string{"a", "b"} {
 				want, moved := c.moved[id]

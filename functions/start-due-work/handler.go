@@ -16,7 +16,7 @@ import (
 const (
 	maxClusters = 500 // a tick; what is left is due at the next
 	maxRuns     = 50
-	maxGroups   = 20
+	maxGroups   = 100
 )
 
 type store interface {

@@ -5,6 +5,7 @@ import (
 	"log"
 	"log/slog"
 	"time"
+	_ "time/tzdata" // windows are in zones, and a function's machine has none
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 

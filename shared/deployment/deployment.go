@@ -52,6 +52,7 @@ type Generation struct {
 	TimeoutSeconds int      // how long a target may take to become ready
 	SecretPaths    []string // paths of values that are masked when they are read, such as auth.password
 	OwnValuesRef   string   // key of what the request itself said, where values were reused; empty: ValuesRef
+	Before         int      // the generation that the targets should have had until then; 0: it is the first
 	Reused         int      // the generation whose values were reused; 0: none
 	PlanHash       string   // of the plan that it applies; empty: it was accepted without one
 	RunID          string   // of the run that first brought it to the targets: its result

@@ -195,6 +195,27 @@ func TestOfMasks(t *testing.T) {
 	}
 }
 
+// A finding that was stored is still found: what is cut is cut between characters.
+func TestFindingSurvivesJSON(t *testing.T) {
+	want := of(t, "ConfigMap", "", `,"data":{"a":"b","n":"1"}`)
+	live := of(t, "ConfigMap", "", `,"data":{"a":"x`+strings.Repeat("ü", 4000)+`","n":"1"}`)
+	differences := rules(t, drift.Options{}, want).Compare(want, live)
+	raw, err := json.Marshal(drift.Of(want, differences[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored drift.Finding
+	if err := json.Unmarshal(raw, &stored); err != nil {
+		t.Fatal(err)
+	}
+	if _, there, same := stored.In(want, live); !there || !same {
+		t.Errorf("there: %v, same: %v", there, same)
+	}
+	if _, there, _ := stored.In(want, want); there {
+		t.Error("it is there after the repair")
+	}
+}
+
 func TestRepaired(t *testing.T) {
 	want := of(t, "Deployment", "", `,"spec":{"a":{"b":1},"args":["x","y","z"],"c":[{"name":"p"},{"name":"q","i":"1"},{"name":"r"}]}`)
 	live := of(t, "Deployment", "", `,"spec":{"args":["x"],"default":1,"c":[{"name":"q","i":"2","default":1},{"name":"s"}]}`,

@@ -2,6 +2,7 @@
 package drift
 
 import (
+	"strings"
 	"time"
 
 	"github.com/swell-sh/swell/shared/deployment"
@@ -87,7 +88,7 @@ func shorten(s string) string {
 	if len(s) <= maxShown {
 		return s
 	}
-	return s[:maxShown] + "…"
+	return strings.ToValidUTF8(s[:maxShown], "") + "…" // a character that was cut in two would not survive JSON
 }
 
 // texts returns a copy of v with every text shown by show.

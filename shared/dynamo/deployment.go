@@ -43,7 +43,7 @@ type generationItem struct {
 	TimeoutSeconds                    int
 	SecretPaths                       []string
 	OwnValuesRef                      string
-	Reused                            int
+	Reused, Before                    int
 	PlanHash, RunID                   string
 	CreatedAt                         stamp
 	CreatedBy                         string
@@ -75,7 +75,7 @@ func toGenerationItem(g deployment.Generation) generationItem {
 	return generationItem{head: headOf(generationKey(g.Org, g.DeploymentID, g.Number)), Org: g.Org, DeploymentID: g.DeploymentID,
 		Number: g.Number, ChartRef: g.Chart.Ref, ChartName: g.Chart.Name, ChartVersion: g.Chart.Version, ChartDigest: g.Chart.Digest,
 		ChartDescription: g.Chart.Description, ValuesRef: g.ValuesRef, Overridden: g.Overridden, TimeoutSeconds: g.TimeoutSeconds,
-		SecretPaths: g.SecretPaths, OwnValuesRef: g.OwnValuesRef, Reused: g.Reused, PlanHash: g.PlanHash, RunID: g.RunID,
+		SecretPaths: g.SecretPaths, OwnValuesRef: g.OwnValuesRef, Reused: g.Reused, Before: g.Before, PlanHash: g.PlanHash, RunID: g.RunID,
 		CreatedAt: stamp{g.CreatedAt}, CreatedBy: g.CreatedBy}
 }
 
@@ -83,7 +83,7 @@ func fromGenerationItem(i generationItem) deployment.Generation {
 	return deployment.Generation{Org: i.Org, DeploymentID: i.DeploymentID, Number: i.Number,
 		Chart:     deployment.Chart{Ref: i.ChartRef, Name: i.ChartName, Version: i.ChartVersion, Digest: i.ChartDigest, Description: i.ChartDescription},
 		ValuesRef: i.ValuesRef, Overridden: i.Overridden, TimeoutSeconds: i.TimeoutSeconds, SecretPaths: i.SecretPaths,
-		OwnValuesRef: i.OwnValuesRef, Reused: i.Reused, PlanHash: i.PlanHash, RunID: i.RunID, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
+		OwnValuesRef: i.OwnValuesRef, Reused: i.Reused, Before: i.Before, PlanHash: i.PlanHash, RunID: i.RunID, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
 }
 
 func deploymentNotFound(id string) *problem.Problem {
@@ -275,6 +275,21 @@ func (s *Store) FindGenerations(ctx context.Context, deployments []deployment.De
 // ListGenerations lists the generations of a deployment, newest first.
 func (s *Store) ListGenerations(ctx context.Context, org, deploymentID string, page Page) (generations []deployment.Generation, next string, err error) {
 	return listAs(ctx, s, query{pk: generationPK(org, deploymentID), prefix: "GEN#", newest: true}, page, fromGenerationItem)
+}
+
+// Withdraw makes the generation before g the one that the targets should have again, since the run that was to bring g refused before it
+// touched any. Whoever moved the deployment since has the last word, and the first generation stays: there is none to go back to.
+func (s *Store) Withdraw(ctx context.Context, g deployment.Generation, runID string) error {
+	if g.Before == 0 {
+		return nil
+	}
+	var u expression.UpdateBuilder
+	u = set(u, "Generation", g.Before).Add(expression.Name("Version"), expression.Value(1))
+	err := s.update(ctx, deploymentKey(g.Org, g.DeploymentID), u, equal("Generation", g.Number).And(equal("LastRun", runID)), nil)
+	if conditionFailed(err) {
+		return nil
+	}
+	return wrap(err, "withdrawing generation %d of deployment %s", g.Number, g.DeploymentID)
 }
 
 // ForgetDeployment forgets a deployment that is being removed, its name and its generations. It refuses while a release is still

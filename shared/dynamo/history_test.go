@@ -93,6 +93,35 @@ func TestRollbackMovesTheGenerationAndLosesNone(t *testing.T) {
 	wantEqual(t, len(all), 4)
 }
 
+func TestWithdraw(t *testing.T) {
+	s := newStore(t)
+	g := given(t, s, orgA, "prod", "one")
+	d, _, err := s.AdmitDeployment(t.Context(), newAdmission(orgA, g.ID, "web"))
+	must(t, err)
+	d, _ = updated(t, s, d, "second")
+	third := newGeneration(d, 3)
+	third.Before = 2
+	want := func(generation int) deployment.Deployment {
+		t.Helper()
+		now, err := s.FindDeployment(t.Context(), orgA, d.ID)
+		must(t, err)
+		wantEqual(t, []int{now.Generation, now.Newest}, []int{generation, 3})
+		return now
+	}
+	d, _, err = s.AdmitDeployment(t.Context(), dynamo.Admission{Deployment: d, Generation: third, Run: newRun("third", run.Deploy), ExpectedVersion: d.Version})
+	must(t, err)
+	must(t, s.Withdraw(t.Context(), third, "another run"))
+	want(3)
+	must(t, s.Withdraw(t.Context(), third, "third"))
+	now := want(2)
+	wantEqual(t, now.Version, d.Version+1)
+	must(t, s.Withdraw(t.Context(), third, "third")) // again
+	wantEqual(t, want(2).Version, now.Version)
+	first := newGeneration(d, 1)
+	must(t, s.Withdraw(t.Context(), first, "third"))
+	want(2)
+}
+
 func TestALostGenerationIsNotInTheWayOfARemoval(t *testing.T) {
 	s := newStore(t)
 	g := given(t, s, orgA, "prod", "one")

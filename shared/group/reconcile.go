@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	_ "time/tzdata" // a window's hours must not depend on the machine: a function's has no time zones
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/problem"

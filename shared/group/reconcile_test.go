@@ -3,6 +3,7 @@ package group_test
 import (
 	"testing"
 	"time"
+	_ "time/tzdata" // the machine may have no zones
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/group"
