@@ -222,7 +222,7 @@ func (f *controller) start(ctx context.Context) error {
 	}
 	f.process = exec.CommandContext(ctx, filepath.Join(f.flux, "helm-controller"), "--concurrent=10", "--enable-leader-election=false", //nolint:gosec // the caller names it
 		"--health-addr=127.0.0.1:0", "--metrics-addr=127.0.0.1:0", "--watch-all-namespaces")
-	f.process.Env = append(os.Environ(), "RUNTIME_NAMESPACE="+fluxNamespace, "KUBECONFIG="+filepath.Join(f.root, ".local", "clusters", killCluster+".kubeconfig"))
+	f.process.Env = append(f.process.Environ(), "RUNTIME_NAMESPACE="+fluxNamespace, "KUBECONFIG="+filepath.Join(f.root, ".local", "clusters", killCluster+".kubeconfig"))
 	f.process.Stdout, f.process.Stderr = log, log
 	return f.process.Start()
 }

@@ -28,6 +28,7 @@ var parts = []struct {
 	{"sizes", (*bench).sizes}, // arm64 builds
 	{"P2", (*bench).calls},
 	{"P3", (*bench).distance},
+	{"diff", (*bench).previews},
 	{"checks", (*bench).checks}, // P4, P10, P12
 	{"flux", (*bench).besideFlux},
 	{"P5", (*bench).coldStarts},
@@ -51,15 +52,16 @@ func main() {
 	only := flag.String("only", "", "which parts, with commas between: "+strings.Join(names, ","))
 	write := flag.Bool("write", false, "write docs/figures.md too")
 	flux := flag.String("flux", "", "a folder with Flux's helm-controller and, in crds/, the CRDs of it and of source-controller, to measure beside; built elsewhere")
+	helmDiff := flag.String("helm-diff", "", "the program of the helm-diff plugin, to measure beside; built elsewhere")
 	seed := flag.Uint64("seed", 1, "of the moments of the kills")
 	flag.Parse()
-	if err := start(ctx, *only, names, *write, *seed, *flux); err != nil {
+	if err := start(ctx, *only, names, *write, &bench{seed: *seed, flux: *flux, helmDiff: *helmDiff}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // nothing is left to stop
 	}
 }
 
-func start(ctx context.Context, only string, names []string, write bool, seed uint64, flux string) error {
+func start(ctx context.Context, only string, names []string, write bool, b *bench) error {
 	wanted := names
 	if only != "" {
 		wanted = strings.Split(only, ",")
@@ -78,7 +80,7 @@ func start(ctx context.Context, only string, names []string, write bool, seed ui
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	b := &bench{root: root, work: work, notes: os.Stderr, seed: seed, flux: flux, some: only != ""}
+	b.root, b.work, b.notes, b.some = root, work, os.Stderr, only != ""
 	var failed []error
 	for _, p := range parts {
 		if !slices.Contains(wanted, p.name) || ctx.Err() != nil {

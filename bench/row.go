@@ -35,9 +35,10 @@ type bench struct {
 	work  string // a folder that goes away at the end
 	notes io.Writer
 	seed  uint64
-	flux  string // folder of Flux's helm-controller; empty: not measured
-	some  bool   // not all parts run
-	rows  []row
+	// What is measured beside and not Swell's: a folder of Flux's helm-controller, and the helm-diff plugin's program. Empty: not measured.
+	flux, helmDiff string
+	some           bool // not all parts run
+	rows           []row
 }
 
 func (b *bench) note(format string, args ...any) {

@@ -30,6 +30,7 @@ var inputs = map[string]func() any{
 	"prepare-release":  input[workflow.TargetRef],
 	"record-release":   input[workflow.Outcome],
 	"resolve-targets":  input[workflow.RunRef],
+	"search-charts":    input[events.APIGatewayV2HTTPRequest],
 	"start-due-work":   input[events.EventBridgeEvent], // of which the function looks at nothing
 }
 

@@ -16,8 +16,9 @@ import (
 // heavy says which functions link what is heavy. A function that is not named here links none of it.
 var heavy = map[string][]string{
 	"admit-deployment": {helm, clientGo, registry},
-	"plan-targets":     {helm, clientGo, registry}, // the package that checks charts also fetches them
-	"deploy-release":   {helm, clientGo, registry},
+	"plan-targets":     {helm, clientGo},
+	"deploy-release":   {helm, clientGo},
+	"search-charts":    {registry},
 	"prepare-release":  {clientGo},
 	"diff-release":     {clientGo},
 	"check-release":    {clientGo},

@@ -43,7 +43,11 @@ func (h handler) AdoptDrift(w http.ResponseWriter, r *http.Request, org openapi.
 		openapi.Write(w, http.StatusOK, answer)
 		return
 	}
+	a.ifMatch = fmt.Sprintf("%q", fmt.Sprint(a.deployment.Version))
 	accepted, err := a.admit(r.Context(), groupID, params.Field, name)
+	if problem.Is(err, "precondition-failed") {
+		err = problem.Conflict("deployment-changed", "deployment %q was changed by somebody else meanwhile", name).Try("look at its drift again")
+	}
 	if err != nil {
 		openapi.Fail(w, r, h.log, err)
 		return

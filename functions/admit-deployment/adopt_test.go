@@ -42,6 +42,8 @@ type memory struct {
 	findings []drift.Finding
 	admitted []dynamo.Admission
 	kept     deployment.Values
+	reads    int64
+	moves    bool // somebody changes the deployment between its reads
 }
 
 func (m *memory) FindGroup(_ context.Context, org, id string) (group.Group, error) {
@@ -53,7 +55,11 @@ func (m *memory) FindClusters(context.Context, string, []string) (map[string]clu
 }
 
 func (m *memory) FindDeploymentByName(_ context.Context, org, groupID, name string) (deployment.Deployment, error) {
-	return deployment.Deployment{Org: org, ID: "d", GroupID: groupID, ReleaseName: name, Namespace: "shop", Generation: 1, Newest: 1, Version: 1}, nil
+	d := deployment.Deployment{Org: org, ID: "d", GroupID: groupID, ReleaseName: name, Namespace: "shop", Generation: 1, Newest: 1, Version: 1}
+	if m.reads++; m.moves {
+		d.Version = m.reads
+	}
+	return d, nil
 }
 
 func (m *memory) FindGeneration(_ context.Context, org, id string, n int) (deployment.Generation, error) {
@@ -182,6 +188,17 @@ func TestAdoptDrift(t *testing.T) {
 				t.Errorf("the override differs (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The value was found in what the deployment was then.
+func TestAdoptDriftOfADeploymentThatMoved(t *testing.T) {
+	replicas := drift.Finding{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web", Op: drift.Changed, Detected: drift.ByManifest,
+		Path: "spec.replicas", Want: 2.0, Live: 5.0}
+	m := &memory{archive: shop.Archive(t), values: deployment.Values{Common: map[string]any{"token": "s3cret"}}, findings: []drift.Finding{replicas}, moves: true}
+	answered := m.adopt(t, openapi.AdoptRequest{Cluster: "pke", Kind: "Deployment", Name: "web", Path: "spec.replicas"})
+	if answered.Code != http.StatusConflict || !strings.Contains(answered.Body.String(), `"deployment-changed"`) || len(m.admitted) > 0 {
+		t.Errorf("%d %s", answered.Code, answered.Body)
 	}
 }
 

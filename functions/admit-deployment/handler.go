@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/swell-sh/swell/shared/catalog"
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
@@ -31,6 +32,7 @@ type store interface {
 	FindClusters(ctx context.Context, org string, ids []string) (map[string]cluster.Cluster, error)
 	FindDeploymentByName(ctx context.Context, org, groupID, releaseName string) (deployment.Deployment, error)
 	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
+	ListGenerations(ctx context.Context, org, deploymentID string, page dynamo.Page) ([]deployment.Generation, string, error)
 	FindReleases(ctx context.Context, keys []release.Key) (map[release.Key]release.Release, error)
 	FindRepository(ctx context.Context, org, name string) (repository.Repository, error)
 	AdmitDeployment(ctx context.Context, a dynamo.Admission) (deployment.Deployment, run.Run, error)
@@ -46,8 +48,12 @@ type objects interface {
 }
 
 type charts interface {
-	Resolve(ctx context.Context, ref chart.Ref, version string, repositories []repository.Repository) (chart.Resolved, error)
-	Fetch(ctx context.Context, r chart.Resolved) ([]byte, error)
+	Resolve(ctx context.Context, ref catalog.Ref, version string, source catalog.Source) (catalog.Resolved, error)
+	Fetch(ctx context.Context, r catalog.Resolved, source catalog.Source) ([]byte, error)
+}
+
+type credentials interface {
+	OfRepository(ctx context.Context, r repository.Repository) (repository.Credential, error)
 }
 
 type machines interface {
@@ -61,6 +67,8 @@ type handler struct {
 	machines machines
 	log      *slog.Logger
 	now      func() time.Time
+
+	credentials credentials
 }
 
 // CreateDeployment accepts a new deployment and starts the run that brings it to the group's members.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/swell-sh/swell/shared/catalog"
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
@@ -18,7 +19,6 @@ import (
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
-	"github.com/swell-sh/swell/shared/repository"
 	"github.com/swell-sh/swell/shared/run"
 )
 
@@ -79,7 +79,7 @@ func (in intake) admit(ctx context.Context, groupID string, field openapi.FieldQ
 	}
 	generation := deployment.Generation{
 		Org: in.org, DeploymentID: head.ID, Number: head.Newest + 1, Chart: resolved, ValuesRef: ref,
-		SecretPaths: secret.Strings(), OwnValuesRef: own, Reused: intended.reused,
+		SecretPaths: secret.Strings(), OwnValuesRef: own, Reused: intended.reused, Before: head.Generation,
 		Overridden: slices.Sorted(maps.Keys(values.Overrides)), TimeoutSeconds: in.timeout(was), CreatedAt: in.now().UTC(), CreatedBy: in.actor,
 	}
 	expected := head.Version
@@ -243,7 +243,7 @@ func (in intake) chart(ctx context.Context, was *deployment.Generation) (deploym
 			return was.Chart, archive, err
 		}
 	}
-	ref, err := chart.ParseRef(name)
+	ref, err := catalog.ParseRef(name)
 	if err != nil {
 		return deployment.Chart{}, nil, atName(err)
 	}
@@ -259,26 +259,23 @@ func (in intake) chart(ctx context.Context, was *deployment.Generation) (deploym
 		return deployment.Chart{}, nil, problem.Invalid("chart-version-mismatch", "the archive is version %s of chart %s", meta.Version, meta.Name).At("version").
 			Try("leave version out: a digest says which one")
 	}
-	return deployment.Chart{Ref: ref.String(), Name: meta.Name, Version: meta.Version, Digest: digest, Description: meta.Description}, archive, nil
+	resolved := deployment.Chart{Ref: ref.String(), Name: meta.Name, Version: meta.Version, Digest: digest, Description: meta.Description}
+	return resolved, archive, in.unmoved(ctx, ref, resolved, was)
 }
 
-func (in intake) fetch(ctx context.Context, ref chart.Ref) ([]byte, error) {
+func (in intake) fetch(ctx context.Context, ref catalog.Ref) ([]byte, error) {
 	if ref.Digest != "" {
 		return in.objects.GetChart(ctx, in.org, ref.Digest)
 	}
-	var known []repository.Repository
-	if ref.Repository != "" {
-		repo, err := in.store.FindRepository(ctx, in.org, ref.Repository)
-		if err != nil {
-			return nil, err
-		}
-		known = append(known, repo)
-	}
-	resolved, err := in.charts.Resolve(ctx, ref, in.body.Version, known)
+	source, err := in.source(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	archive, err := in.charts.Fetch(ctx, resolved)
+	resolved, err := in.charts.Resolve(ctx, ref, in.body.Version, source)
+	if err != nil {
+		return nil, err
+	}
+	archive, err := in.charts.Fetch(ctx, resolved, source)
 	if err != nil {
 		return nil, err
 	}
@@ -287,6 +284,19 @@ func (in intake) fetch(ctx context.Context, ref chart.Ref) ([]byte, error) {
 		return nil, err
 	}
 	return archive, resolved.Verify(meta)
+}
+
+// source is the repository that a chart is named by, and what it is read with.
+func (in intake) source(ctx context.Context, ref catalog.Ref) (catalog.Source, error) {
+	if ref.Repository == "" {
+		return catalog.Source{}, nil
+	}
+	repo, err := in.store.FindRepository(ctx, in.org, ref.Repository)
+	if err != nil {
+		return catalog.Source{}, err
+	}
+	credential, err := in.credentials.OfRepository(ctx, repo)
+	return catalog.Source{Repository: repo, Credential: credential}, err
 }
 
 // atName puts what is wrong with the chart where the request has it: Pipeline calls the field name. What the body names and is not there

@@ -12,7 +12,7 @@ import (
 	"github.com/swell-sh/swell/shared/apikey"
 	"github.com/swell-sh/swell/shared/boot"
 	"github.com/swell-sh/swell/shared/bucket"
-	"github.com/swell-sh/swell/shared/chart"
+	"github.com/swell-sh/swell/shared/catalog"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/netguard"
@@ -38,8 +38,8 @@ func main() {
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
 	h := handler{
-		store: store, objects: bucket.Open(cfg, s.Bucket), charts: chart.NewFetcher(s.Networks.HTTPClient(20 * time.Second)),
-		machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
+		store: store, objects: bucket.Open(cfg, s.Bucket), charts: catalog.NewFetcher(s.Networks.HTTPClient(20*time.Second), s.Networks.Transport),
+		credentials: keep, machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
 	}
 	return apigw.Handle(openapi.Authenticate(openapi.Idempotent(admitdeployment.New(h), store, log), apikey.Open(store, keep, s.APIKey, log).Verify))
 }

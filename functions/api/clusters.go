@@ -56,7 +56,7 @@ func (h handler) DeleteCluster(w http.ResponseWriter, r *http.Request, org opena
 		err = h.bare(r.Context(), c)
 	}
 	if err == nil {
-		err = h.store.DeleteCluster(r.Context(), org, c.ID)
+		err = h.store.DeleteCluster(r.Context(), org, c.ID, c.Revision)
 	}
 	if err != nil {
 		h.fail(w, r, err)

@@ -19,7 +19,7 @@ import (
 	"github.com/swell-sh/swell/shared/release"
 )
 
-// readsAtOnce is how many targets' findings are read side by side.
+// readsAtOnce is how many reads a request has under way: of targets' findings, or of runs' targets.
 const readsAtOnce = 16
 
 // GetDrift answers in what the live objects of a deployment's targets differ, as last seen.

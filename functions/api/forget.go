@@ -48,5 +48,5 @@ func (h handler) forget(ctx context.Context, c cluster.Cluster, releases []relea
 			return fmt.Errorf("forgetting release %s: %w", rel.Name, err)
 		}
 	}
-	return h.store.DeleteCluster(ctx, c.Org, c.ID)
+	return h.store.DeleteCluster(ctx, c.Org, c.ID, c.Revision)
 }

@@ -104,12 +104,13 @@ func (h handler) checkMembers(ctx context.Context, g group.Group) error {
 	if err := g.Validate(); err != nil {
 		return err
 	}
+	found, err := h.store.FindClusters(ctx, g.Org, g.Members)
+	if err != nil {
+		return fmt.Errorf("finding the members of group %s: %w", g.Name, err)
+	}
 	for _, member := range g.Members {
-		if _, err := h.store.FindCluster(ctx, g.Org, member); err != nil {
-			if p, ok := problem.From(err); ok && p.Status == http.StatusNotFound {
-				return problem.Invalid("cluster-not-found", "there is no cluster %q", member).At("members").Try("give the id of a cluster that was imported")
-			}
-			return err
+		if _, ok := found[member]; !ok {
+			return problem.Invalid("cluster-not-found", "there is no cluster %q", member).At("members").Try("give the id of a cluster that was imported")
 		}
 	}
 	return nil

@@ -21,14 +21,15 @@ import (
 type handler struct {
 	store    *dynamo.Store
 	values   *bucket.Store
-	secrets  secretDeleter
+	secrets  secretKeeper
 	machines starter
 	log      *slog.Logger
 	now      func() time.Time
 	version  openapi.Version
 }
 
-type secretDeleter interface {
+type secretKeeper interface {
+	Put(ctx context.Context, name string, value []byte) error
 	Delete(ctx context.Context, name string) error
 }
 

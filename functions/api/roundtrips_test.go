@@ -113,7 +113,9 @@ type scene struct {
 type machines struct{}
 
 func (machines) Start(context.Context, string, string, any) error { return nil }
-func (machines) Delete(context.Context, string) error             { return nil }
+func (machines) Put(context.Context, string, []byte) error        { return nil }
+
+func (machines) Delete(context.Context, string) error { return nil }
 
 func newScene(t *testing.T) scene {
 	t.Helper()

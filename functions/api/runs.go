@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/openapi"
@@ -24,16 +27,30 @@ func (h handler) ListRuns(w http.ResponseWriter, r *http.Request, org openapi.Or
 		h.fail(w, r, err)
 		return
 	}
-	list := openapi.RunList{NextCursor: next}
-	for _, one := range runs {
-		targets, err := h.store.ListTargets(r.Context(), org, one.ID)
-		if err != nil {
-			h.fail(w, r, err)
-			return
-		}
-		list.Items = append(list.Items, openapi.RunOf(one, targets))
+	items, err := h.describeRuns(r.Context(), runs)
+	if err != nil {
+		h.fail(w, r, err)
+		return
 	}
-	openapi.Write(w, http.StatusOK, list)
+	openapi.Write(w, http.StatusOK, openapi.RunList{Items: items, NextCursor: next})
+}
+
+// describeRuns counts the targets of each run: a query each, for they lie in partitions of their own.
+func (h handler) describeRuns(ctx context.Context, runs []run.Run) ([]openapi.Run, error) {
+	docs := make([]openapi.Run, len(runs))
+	tasks, taskCtx := errgroup.WithContext(ctx)
+	tasks.SetLimit(readsAtOnce)
+	for i, one := range runs {
+		tasks.Go(func() error {
+			targets, err := h.store.ListTargets(taskCtx, one.Org, one.ID)
+			if err != nil {
+				return fmt.Errorf("listing the targets of run %s: %w", one.ID, err)
+			}
+			docs[i] = openapi.RunOf(one, targets)
+			return nil
+		})
+	}
+	return docs, tasks.Wait()
 }
 
 // GetRun answers a run with its targets and steps. If-None-Match makes watching it cheap.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -20,6 +21,7 @@ import (
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/task"
 	"github.com/swell-sh/swell/shared/taskerr"
 	"github.com/swell-sh/swell/shared/workflow"
 )
@@ -142,6 +144,9 @@ type visit struct {
 	faults      error // of single releases; the others were looked at
 }
 
+// reserve is what a cluster leaves of the function's time, to record that it was too slow.
+const reserve = 10 * time.Second
+
 // atOnce is how many releases are looked at side by side; each reads its objects side by side too.
 const atOnce = 4
 
@@ -164,9 +169,12 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 	}
 	began := h.now() // what was stored since must not be overwritten by what this look saw before
 	every := time.Duration(ref.EverySeconds) * time.Second
+	lookCtx, cancel := task.Reserve(ctx, reserve)
+	defer cancel()
 	var metas []record.Meta
-	if v.client, err = h.clusters.Open(ctx, v.cluster); err == nil {
-		metas, err = record.List(ctx, v.client.Metadata(), "")
+	if v.client, err = h.clusters.Open(lookCtx, v.cluster); err == nil {
+		defer discover(lookCtx, v.client, releases)()
+		metas, err = record.List(lookCtx, v.client.Metadata(), "")
 	}
 	if err != nil {
 		err = kube.Classify(err)
@@ -180,7 +188,7 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 		l := &look{handler: h, client: v.client, release: rel, history: record.History(metas, record.Key{Namespace: rel.Namespace, Name: rel.Name}), at: began}
 		v.looks = append(v.looks, l)
 		tasks.Go(func() error {
-			if err := l.do(ctx); err != nil {
+			if err := l.do(lookCtx); err != nil {
 				errs[i] = fmt.Errorf("looking at release %s of cluster %s: %w", rel.Name, v.cluster.Name, err)
 			}
 			return nil
@@ -189,6 +197,24 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 	_ = tasks.Wait() // each look has its own error
 	v.faults = errors.Join(errs...)
 	return v, h.store.MarkClusterChecked(ctx, ref.Org, ref.Cluster, v.cluster.Version, v.cluster.Nodes, began, v.cluster.NextCheck(every, true, began))
+}
+
+// discover reads what the cluster serves beside the list of records, where a release is likely to be compared: then nobody waits for it. It must
+// be ended, so that nothing goes on behind the function's back.
+func discover(ctx context.Context, client *kube.Client, releases []release.Release) (end func()) {
+	compared := func(rel release.Release) bool {
+		return rel.ActiveRun == "" && release.InSync(rel.Desired, rel.Observed) && !rel.Observed.Absent
+	}
+	if !slices.ContainsFunc(releases, compared) {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var tasks errgroup.Group
+	tasks.Go(func() error { return client.Discover(ctx) })
+	return func() {
+		cancel()
+		_ = tasks.Wait() // who needs what it would have read asks again, and has the error
+	}
 }
 
 // held says whether the run that took the release is under way. One that died left its name there and holds nothing.
@@ -259,6 +285,9 @@ func (h handler) mayRun(ctx context.Context, rel release.Release, d deployment.D
 	last, err := h.store.FindRun(ctx, rel.Org, d.LastRun)
 	if err != nil || !last.Status.Done() {
 		return false, err
+	}
+	if last.HoldsReconcile(h.now()) && slices.Contains(last.Only, rel.ClusterID) {
+		return false, nil // it may have failed before the release's desired state named it
 	}
 	t, err := h.store.FindTarget(ctx, rel.Org, rel.Desired.RunID, rel.ClusterID)
 	if problem.Is(err, "target-not-found") {

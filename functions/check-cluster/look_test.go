@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
@@ -42,10 +44,12 @@ type memory struct {
 	deployment deployment.Deployment
 	release    release.Release
 	target     run.Target
+	last       run.Run // of the deployment; zero: one that succeeded
 	findings   []drift.Finding
 	writes     []string
 	started    []run.Run
 	schedule   group.Reconcile
+	checked    bool
 }
 
 func (m *memory) FindCluster(context.Context, string, string) (cluster.Cluster, error) {
@@ -56,8 +60,9 @@ func (m *memory) ListReleasesOfCluster(context.Context, string, string) ([]relea
 	return []release.Release{m.release}, nil
 }
 
-func (m *memory) MarkClusterChecked(context.Context, string, string, string, int, time.Time, time.Time) error {
-	return nil
+func (m *memory) MarkClusterChecked(ctx context.Context, _, _, _ string, _ int, _, _ time.Time) error {
+	m.checked = ctx.Err() == nil
+	return ctx.Err()
 }
 
 func (m *memory) SetObserved(_ context.Context, _ release.Key, o release.Observed, previous *release.Observed) (bool, error) {
@@ -84,6 +89,9 @@ func (m *memory) FindDeployment(context.Context, string, string) (deployment.Dep
 }
 
 func (m *memory) FindRun(_ context.Context, org, id string) (run.Run, error) {
+	if m.last.Status != "" {
+		return m.last, nil
+	}
 	return run.Run{Org: org, ID: id, Status: run.Succeeded}, nil
 }
 
@@ -198,6 +206,52 @@ func TestACleanLookWritesNothing(t *testing.T) {
 	}
 }
 
+// What a cluster serves is read beside the list of records, and only where a release will be compared.
+func TestDiscoveryDoesNotWaitForTheList(t *testing.T) {
+	m, h := newCluster(t, deployment.Correct)
+	m.look(t, h)
+	discovers := make(chan struct{}, 10)
+	m.server.Fail(func(r *http.Request) *metav1.Status {
+		if strings.Count(r.URL.Path, "/") == 1 { // /api and /apis
+			discovers <- struct{}{}
+		}
+		if strings.HasSuffix(r.URL.Path, "/secrets") {
+			select {
+			case <-discovers:
+			case <-time.After(5 * time.Second):
+				t.Error("the list was alone")
+			}
+		}
+		return nil
+	})
+	m.look(t, h)
+	m.server.Fail(nil)
+	m.server.ResetRequests()
+	m.release.Desired = nil
+	m.look(t, h)
+	if n := m.server.Count("discovery", ""); n > 0 {
+		t.Errorf("%d discoveries for nothing", n)
+	}
+}
+
+// A cluster that answers too slowly leaves the function time to say so.
+func TestASlowClusterIsRecorded(t *testing.T) {
+	m, h := newCluster(t, deployment.Correct)
+	m.server.Fail(func(r *http.Request) *metav1.Status {
+		if strings.Contains(r.URL.Path, "/configmaps/") {
+			<-r.Context().Done()
+		}
+		return nil
+	})
+	m.checked = false
+	ctx, cancel := context.WithTimeout(t.Context(), reserve+500*time.Millisecond)
+	defer cancel()
+	err := h.checkDue(ctx, workflow.TargetRef{Org: key.Org, Cluster: key.ClusterID})
+	if err == nil || ctx.Err() != nil || !m.checked {
+		t.Errorf("error %v, recorded: %t", err, m.checked)
+	}
+}
+
 func TestDriftIsRecordedOnce(t *testing.T) {
 	m, h := newCluster(t, deployment.Detect)
 	m.look(t, h)
@@ -238,6 +292,9 @@ func TestReconcile(t *testing.T) {
 		"drifted, correct":         {deployment.Correct, func(m *memory) { m.put(1, "by hand") }, true, release.StatusDrifted},
 		"drifted, window closed":   {deployment.Correct, func(m *memory) { m.put(1, "by hand"); m.schedule.Windows = []group.Window{{Deny: true}} }, false, release.StatusDrifted},
 		"drifted again at once":    {deployment.Correct, func(m *memory) { m.put(1, "by hand"); m.target = repaired() }, false, release.StatusDrifted},
+		"a run has just failed":    {deployment.Correct, func(m *memory) { m.put(1, "by hand"); m.last = failed("reconcile", key.ClusterID) }, false, release.StatusDrifted},
+		"one failed elsewhere":     {deployment.Correct, func(m *memory) { m.put(1, "by hand"); m.last = failed("reconcile", "c2") }, true, release.StatusDrifted},
+		"a person's run failed":    {deployment.Correct, func(m *memory) { m.put(1, "by hand"); m.last = failed("api", key.ClusterID) }, true, release.StatusDrifted},
 		"upgraded by hand, detect": {deployment.Detect, func(m *memory) { m.keep(2, 1, "Upgrade complete") }, false, release.StatusStale},
 		"upgraded by hand":         {deployment.Correct, func(m *memory) { m.keep(2, 1, "Upgrade complete") }, true, release.StatusStale},
 		"rolled back by hand":      {deployment.Correct, func(m *memory) { m.keep(3, 1, "Rollback to 1") }, false, release.StatusStale},
@@ -261,6 +318,11 @@ func TestReconcile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// failed is a run that ended before it touched the release, so that the release knows nothing of it.
+func failed(trigger, clusterID string) run.Run {
+	return run.Run{ID: "before", Trigger: trigger, Only: []string{clusterID}, Status: run.Failed, EndedAt: noon}
 }
 
 func repaired() run.Target {

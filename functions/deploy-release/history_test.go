@@ -117,11 +117,17 @@ func (m *memory) deploy(t *testing.T, h handler, generation int) []record.Meta {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	m.entry = release.PlanEntry{ClusterID: key.ClusterID, ClusterName: "demo", Key: key, Generation: generation, InputHash: fmt.Sprintf("input-%d", generation)}
-	if _, err := h.handle(ctx, workflow.TargetRef{Org: key.Org, Run: fmt.Sprintf("run-%d", generation), Plan: "p", Cluster: key.ClusterID}); err != nil {
+	if err := m.attempt(ctx, h, generation); err != nil {
 		t.Fatal(err)
 	}
 	return m.history(t, h)
+}
+
+// attempt runs the function once for a generation; ctx has its deadline.
+func (m *memory) attempt(ctx context.Context, h handler, generation int) error {
+	m.entry = release.PlanEntry{ClusterID: key.ClusterID, ClusterName: "demo", Key: key, Generation: generation, InputHash: fmt.Sprintf("input-%d", generation)}
+	_, err := h.handle(ctx, workflow.TargetRef{Org: key.Org, Run: fmt.Sprintf("run-%d", generation), Plan: "p", Cluster: key.ClusterID})
+	return err
 }
 
 func (m *memory) history(t *testing.T, h handler) []record.Meta {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
@@ -24,6 +25,7 @@ const reserve = 10 * time.Second
 type store interface {
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
 	FindIntent(ctx context.Context, org string, r run.Run) (deployment.Deployment, deployment.Generation, error)
+	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
 	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
 	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
@@ -105,7 +107,7 @@ func (h handler) load(ctx context.Context, ref workflow.TargetRef) (plan, error)
 	}
 	p.ignore = d.Ignore
 	p.owner = release.OwnedByDeployment(d.ID)
-	if p.secret, err = mask.Parse(g.SecretPaths); err != nil {
+	if p.secret, err = h.secret(ctx, g); err != nil {
 		return p, err
 	}
 	if p.entry, err = h.store.FindPlanEntry(ctx, ref.Org, ref.Plan, ref.Cluster); err != nil {
@@ -125,6 +127,19 @@ func (h handler) load(ctx context.Context, ref workflow.TargetRef) (plan, error)
 		return p, fmt.Errorf("reading rendering %s: it is not as it was kept", p.entry.ManifestRef) // the error could quote it
 	}
 	return p, nil
+}
+
+// secret are the paths that the plan masks, and those of the generation before it: a diff shows the values of both.
+func (h handler) secret(ctx context.Context, g deployment.Generation) (mask.Paths, error) {
+	paths := g.SecretPaths
+	if g.Before > 0 {
+		before, err := h.store.FindGeneration(ctx, g.Org, g.DeploymentID, g.Before)
+		if err != nil {
+			return nil, err
+		}
+		paths = slices.Concat(paths, before.SecretPaths)
+	}
+	return mask.Parse(paths)
 }
 
 func summarize(objects []diff.Object) run.Diff {

@@ -37,12 +37,21 @@ type memory struct {
 	values     map[string]any
 	credential kube.Credential
 	kept       []byte
+	unmarked   bool // the plan no longer calls the password secret
 }
 
 func (m *memory) FindRun(context.Context, string, string) (run.Run, error) { return m.run, nil }
 
 func (m *memory) FindIntent(context.Context, string, run.Run) (deployment.Deployment, deployment.Generation, error) {
-	return deployment.Deployment{ID: "d", ReleaseName: "web"}, deployment.Generation{SecretPaths: []string{"auth.password"}}, nil
+	g := deployment.Generation{Number: 2, Before: 1, SecretPaths: []string{"auth.password"}}
+	if m.unmarked {
+		g.SecretPaths = nil
+	}
+	return deployment.Deployment{ID: "d", ReleaseName: "web"}, g, nil
+}
+
+func (m *memory) FindGeneration(_ context.Context, _, _ string, n int) (deployment.Generation, error) {
+	return deployment.Generation{Number: n, SecretPaths: []string{"auth.password"}}, nil
 }
 
 func (m *memory) FindCluster(context.Context, string, string) (cluster.Cluster, error) {
@@ -139,6 +148,13 @@ func TestDiffRelease(t *testing.T) {
 		"an upgrade": {
 			scene: func(s *kubetest.Server) { keep(s, 1, "deployed", before, labels(1, "old")) },
 			want:  run.Diff{Created: 1, Changed: 1, Deleted: 1, Unchanged: 1, Destructive: 1, Reproducible: true},
+			told: []string{"update ConfigMap changed changed data.text [masked]→[masked]", "unchanged ConfigMap same", "create ConfigMap new",
+				"delete ConfigMap gone ! deleted", "hook Job migrate (pre-upgrade)"},
+		},
+		"an upgrade that no longer marks the secret": {
+			scene:  func(s *kubetest.Server) { keep(s, 1, "deployed", before, labels(1, "old")) },
+			change: func(m *memory) { m.unmarked = true },
+			want:   run.Diff{Created: 1, Changed: 1, Deleted: 1, Unchanged: 1, Destructive: 1, Reproducible: true},
 			told: []string{"update ConfigMap changed changed data.text [masked]→[masked]", "unchanged ConfigMap same", "create ConfigMap new",
 				"delete ConfigMap gone ! deleted", "hook Job migrate (pre-upgrade)"},
 		},

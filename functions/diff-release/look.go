@@ -14,16 +14,14 @@ import (
 	"github.com/swell-sh/swell/shared/mask"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/task"
 	"github.com/swell-sh/swell/shared/taskerr"
 )
 
 // look asks the cluster. A release that the verb would refuse, or a cluster that does not answer, is an error with its code.
 func (h handler) look(ctx context.Context, p plan) ([]diff.Object, error) {
-	if end, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, end.Add(-reserve))
-		defer cancel()
-	}
+	ctx, cancel := task.Reserve(ctx, reserve)
+	defer cancel()
 	client, err := h.clusters.Open(ctx, p.cluster)
 	if err != nil {
 		return nil, err

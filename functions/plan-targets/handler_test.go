@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -50,7 +51,8 @@ type memory struct {
 	objects  map[string][]byte
 	names    map[string]string // of clusters
 
-	withdrawn int // the generation that was given up
+	withdrawn int    // the generation that was given up
+	denied    string // the cluster whose credential may not be read
 }
 
 func (m *memory) Withdraw(_ context.Context, g deployment.Generation, runID string) error {
@@ -157,6 +159,9 @@ func (m *memory) PutManifest(_ context.Context, _ string, manifest []byte) (ref 
 }
 
 func (m *memory) Get(_ context.Context, name string) (secrets.Secret, error) {
+	if name == m.denied {
+		return secrets.Secret{}, errors.New("AccessDeniedException: not authorized to perform secretsmanager:GetSecretValue")
+	}
 	raw, err := m.servers[name].Credential().Marshal()
 	return secrets.Of(raw), err
 }
@@ -234,7 +239,8 @@ func TestATargetThatCannotBeShown(t *testing.T) {
 		given func(m *memory)
 		code  string
 	}{
-		"it does not answer": {func(m *memory) { m.servers["b"].Close() }, "cluster-unreachable"},
+		"it does not answer":       {func(m *memory) { m.servers["b"].Close() }, "cluster-unreachable"},
+		"its credential is denied": {func(m *memory) { m.denied = "b" }, "credential-unreadable"},
 		"another deployment has it": {func(m *memory) {
 			m.releases[release.Key{Org: "o", ClusterID: "b", Namespace: "shop", Name: "web"}] = release.Owner{ID: "e"}
 		}, "release-claimed"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,7 +19,7 @@ import (
 type store interface {
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
 	FindGroup(ctx context.Context, org, id string) (group.Group, error)
-	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	FindClusters(ctx context.Context, org string, ids []string) (map[string]cluster.Cluster, error)
 	FindIntent(ctx context.Context, org string, r run.Run) (deployment.Deployment, deployment.Generation, error)
 	ListReleasesOfOwner(ctx context.Context, org string, owner release.Owner) ([]release.Release, error)
 	PutTargets(ctx context.Context, r run.Run, targets []run.Target) error
@@ -38,16 +39,14 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.Prog
 	if err != nil {
 		return progress, fmt.Errorf("resolving the targets of run %s: %w", r.ID, err)
 	}
+	found, err := h.store.FindClusters(ctx, r.Org, ids)
+	if err != nil {
+		return progress, fmt.Errorf("finding the clusters of run %s: %w", r.ID, err)
+	}
 	targets := make([]run.Target, 0, len(ids))
 	for _, id := range ids {
-		c, err := h.store.FindCluster(ctx, r.Org, id)
-		if problem.Is(err, "cluster-not-found") {
-			c.Name, err = id, nil // its own outcome says so; the others go on
-		}
-		if err != nil {
-			return progress, fmt.Errorf("finding cluster %s: %w", id, err)
-		}
-		targets = append(targets, run.Target{ClusterID: id, ClusterName: c.Name, Status: run.TargetWaiting})
+		name := cmp.Or(found[id].Name, id) // of one that is gone its own outcome says so; the others go on
+		targets = append(targets, run.Target{ClusterID: id, ClusterName: name, Status: run.TargetWaiting})
 	}
 	if err := h.store.PutTargets(ctx, r, targets); err != nil {
 		return progress, fmt.Errorf("writing the targets of run %s: %w", r.ID, err)
@@ -60,7 +59,7 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.Prog
 
 func (h handler) clusters(ctx context.Context, r run.Run) ([]string, error) {
 	d, _, err := h.store.FindIntent(ctx, r.Org, r)
-	if err != nil {
+	if err != nil && !problem.Is(err, "generation-not-found") { // what is lost is told on each target, by who needs it
 		return nil, err
 	}
 	var ids []string

@@ -10,6 +10,7 @@ import (
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/group"
+	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
@@ -28,12 +29,17 @@ func (m *memory) FindGroup(context.Context, string, string) (group.Group, error)
 	return group.Group{ID: "g", Members: []string{"a", "b", "c"}}, nil
 }
 
-func (m *memory) FindCluster(_ context.Context, org, id string) (cluster.Cluster, error) {
-	return cluster.Cluster{Org: org, ID: id, Name: "cluster-" + id}, nil
+func (m *memory) FindClusters(_ context.Context, org string, ids []string) (map[string]cluster.Cluster, error) {
+	found := map[string]cluster.Cluster{}
+	for _, id := range ids {
+		found[id] = cluster.Cluster{Org: org, ID: id, Name: "cluster-" + id}
+	}
+	return found, nil
 }
 
 func (m *memory) FindIntent(_ context.Context, org string, r run.Run) (deployment.Deployment, deployment.Generation, error) {
-	return deployment.Deployment{Org: org, ID: r.DeploymentID, GroupID: "g"}, deployment.Generation{}, nil
+	d := deployment.Deployment{Org: org, ID: r.DeploymentID, GroupID: "g"}
+	return d, deployment.Generation{}, problem.NotFound("generation-not-found", "it is lost, which is for the plan to tell")
 }
 
 func (m *memory) ListReleasesOfOwner(_ context.Context, org string, owner release.Owner) ([]release.Release, error) {

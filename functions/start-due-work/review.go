@@ -105,15 +105,14 @@ func (h handler) settle(ctx context.Context, g group.Group, d deployment.Deploym
 	}
 }
 
-// next is the run to start, if any. Nothing is started beside another run, or soon after reconcile's own failed. Removals that the guard stopped are
+// next is the run to start, if any. Nothing is started beside another run, or soon after reconcile's own failed or was canceled. Removals that the guard stopped are
 // not asked for twice.
 func next(last run.Run, leave, join, guarded bool, now time.Time) (typ run.Type, wait bool) {
 	stopped := guarded && last.Code == "removal-guard"
-	failed := last.Trigger == "reconcile" && (last.Status == run.Failed || last.Status == run.Partial)
 	switch {
 	case last.ID != "" && !last.Status.Done():
 		return "", true
-	case failed && last.Code != "removal-guard" && now.Sub(last.EndedAt) < run.CorrectAgain:
+	case last.Code != "removal-guard" && last.HoldsReconcile(now):
 		return "", true
 	case leave && !stopped:
 		return run.Leave, false

@@ -101,7 +101,9 @@ func (o objects) url(key string) *url.URL {
 	if o.cfg.BaseEndpoint != nil {
 		base, err := url.Parse(*o.cfg.BaseEndpoint)
 		if err == nil {
-			return base.JoinPath(o.bucket, key)
+			at := base.JoinPath(o.bucket, key)
+			at.Path = "/" + strings.TrimPrefix(at.Path, "/") // JoinPath leaves a path relative that began with nothing
+			return at
 		}
 	}
 	suffix := "amazonaws.com"

@@ -191,36 +191,36 @@ func (w *walk) entry(h *tar.Header, content io.Reader) error {
 // checkEntry refuses what is no plain file or directory in the one top directory.
 func (w *walk) checkEntry(h *tar.Header) (string, error) {
 	if h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir {
-		return "", malformed(w.place, "has %s, which is no regular file and no directory", quoted(h.Name))
+		return "", malformed(w.place, "has %s, which is no regular file and no directory", Quoted(h.Name))
 	}
 	for key := range h.PAXRecords {
 		if strings.HasPrefix(key, "GNU.sparse") { // a few bytes that claim to be gigabytes
-			return "", malformed(w.place, "has the sparse file %s", quoted(h.Name))
+			return "", malformed(w.place, "has the sparse file %s", Quoted(h.Name))
 		}
 	}
 	if h.Size > maxFile {
-		return "", tooLarge("the archive has a file of more than %d MiB: %s", maxFile>>20, quoted(h.Name))
+		return "", tooLarge("the archive has a file of more than %d MiB: %s", maxFile>>20, Quoted(h.Name))
 	}
 	name := h.Name
 	if h.Typeflag == tar.TypeDir {
 		name = strings.TrimSuffix(name, "/")
 	}
 	if why := badName(name); why != "" {
-		return "", malformed(w.place, "has the entry %s, whose name %s", quoted(h.Name), why)
+		return "", malformed(w.place, "has the entry %s, whose name %s", Quoted(h.Name), why)
 	}
 	top, _, nested := strings.Cut(name, "/")
 	switch {
 	case w.top == "":
 		w.top = top
 	case w.top != top:
-		return "", malformed(w.place, "has more than one top directory: %s and %s", quoted(w.top), quoted(top))
+		return "", malformed(w.place, "has more than one top directory: %s and %s", Quoted(w.top), Quoted(top))
 	}
 	if h.Typeflag == tar.TypeReg {
 		if !nested {
-			return "", malformed(w.place, "has the file %s outside of a top directory", quoted(name))
+			return "", malformed(w.place, "has the file %s outside of a top directory", Quoted(name))
 		}
 		if w.seen[name] {
-			return "", malformed(w.place, "has the file %s twice", quoted(name))
+			return "", malformed(w.place, "has the file %s twice", Quoted(name))
 		}
 		w.seen[name] = true
 	}
@@ -312,7 +312,7 @@ func tooLarge(format string, args ...any) *problem.Problem {
 func malformed(place, format string, args ...any) *problem.Problem {
 	what := "the archive "
 	if place != "" {
-		what = "the packed chart " + quoted(strings.TrimSuffix(place, "/")) + " "
+		what = "the packed chart " + Quoted(strings.TrimSuffix(place, "/")) + " "
 	}
 	return problem.Invalid(CodeArchive, "%s", what+fmt.Sprintf(format, args...)).At("chart").Try("send what helm package makes")
 }

@@ -70,10 +70,13 @@ func Check(archive []byte) (Meta, error) {
 	return meta, nil
 }
 
-const maxDescription = 1000
+const (
+	maxDescription = 1000
+	maxVersion     = 256
+)
 
-// chartName is stricter than Helm, which takes any file name: it becomes part of names in Kubernetes.
-var chartName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$`)
+// NameForm is stricter than Helm, which takes any file name: it becomes part of names in Kubernetes.
+var NameForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$`)
 
 // chartYAML has no embedded struct: only for fields of its own does the decoder take a number for a text, as Helm does (appVersion: 1.5).
 type chartYAML struct {
@@ -97,7 +100,7 @@ func parseMeta(metadata []byte) (Meta, error) {
 	switch {
 	case m.APIVersion != "v1" && m.APIVersion != "v2":
 		return Meta{}, problem.Invalid(CodeMetadata, "Chart.yaml has an apiVersion that is neither v1 nor v2").At("chart")
-	case !chartName.MatchString(m.Name):
+	case !NameForm.MatchString(m.Name):
 		return Meta{}, problem.Invalid(CodeMetadata, "Chart.yaml has no name, or one with other characters than letters, digits, dots, dashes and underscores").At("chart")
 	case m.Type != "" && m.Type != "application" && m.Type != "library":
 		return Meta{}, problem.Invalid(CodeMetadata, "Chart.yaml has a type that is neither application nor library").At("chart")
@@ -130,16 +133,10 @@ func Printable(s string, limit int) string {
 	return s
 }
 
-var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+// DigestForm is that of the digest of an archive.
+var DigestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// verify compares an archive with the digest it was asked for by.
-func verify(archive []byte, digest, where string) error {
-	if got := Digest(archive); got != digest {
-		return problem.Invalid(CodeDigest, "the archive from %s has digest %s, not %s as it should", where, got, Printable(digest, 80)).At("chart")
-	}
-	return nil
-}
-
-func quoted(name string) string {
+// Quoted is a stranger's name as it can be shown.
+func Quoted(name string) string {
 	return fmt.Sprintf("%q", Printable(name, 200))
 }

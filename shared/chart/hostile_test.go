@@ -11,6 +11,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/provenance"
 )
 
 // hostile is an archive that Check must refuse.
@@ -307,6 +308,13 @@ func FuzzCheck(f *testing.F) {
 		}
 		if _, err := chart.Schemas(archive); err != nil && meta.Name != "" {
 			t.Errorf("checked, but its schemas cannot be read: %v", err)
+		}
+		defaults, err := chart.Defaults(archive)
+		if _, ok := problem.From(err); err != nil && !ok {
+			t.Errorf("an error that is no problem: %v", err)
+		}
+		if err == nil {
+			_, _ = provenance.Explain(defaults, provenance.Values{Values: map[string]any{"a": map[string]any{"b": nil}, "web": "x"}}) // it may refuse, not panic
 		}
 	})
 }

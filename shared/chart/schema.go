@@ -26,7 +26,7 @@ func checkSchema(name string, schema []byte) error {
 		if local(key, value) {
 			return nil
 		}
-		return problem.Invalid(CodeSchemaRef, "%s has a %s to something outside of it: %s", quoted(name), key, quoted(value)).
+		return problem.Invalid(CodeSchemaRef, "%s has a %s to something outside of it: %s", Quoted(name), key, Quoted(value)).
 			At("chart").Try("Put what it refers to into the schema itself, under $defs.")
 	})
 	if err == nil {
@@ -37,7 +37,7 @@ func checkSchema(name string, schema []byte) error {
 	if _, ok := problem.From(err); ok || err == nil {
 		return err
 	}
-	return problem.Invalid(CodeSchema, "%s is not JSON: %s", quoted(name), Printable(err.Error(), 200)).At("chart")
+	return problem.Invalid(CodeSchema, "%s is not JSON: %s", Quoted(name), Printable(err.Error(), 200)).At("chart")
 }
 
 // withoutMark is without the byte order mark that some editors write and Helm drops.

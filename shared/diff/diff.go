@@ -33,6 +33,12 @@ func Compare(before, after map[string]any) []Change {
 	return c.changes
 }
 
+// Named says whether all fields have names. Where one has none, no path leads to it, and the object is compared as a whole.
+func Named(object map[string]any) bool {
+	_, nameless := object[""]
+	return !nameless
+}
+
 type comparer struct{ changes []Change }
 
 func (c *comparer) add(p Path, op Op, before, after any) {
@@ -68,7 +74,7 @@ func (c *comparer) objects(at Path, before, after map[string]any) {
 func (c *comparer) values(at Path, before, after any) {
 	switch b := before.(type) {
 	case map[string]any:
-		if a, ok := after.(map[string]any); ok {
+		if a, ok := after.(map[string]any); ok && Named(b) && Named(a) {
 			c.objects(at, b, a)
 			return
 		}

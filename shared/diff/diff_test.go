@@ -32,6 +32,7 @@ func TestCompare(t *testing.T) {
 		"one twice":         {object{"args": []any{"a"}}, object{"args": []any{"a", "a"}}, []string{"added args[1]"}},
 		"names that repeat go by position": {object{"l": []any{object{"name": "a"}, object{"name": "a"}}}, object{"l": []any{object{"name": "a"}}},
 			[]string{"removed l[1]"}},
+		"a field without a name": {object{"a": object{"": "x"}}, object{"a": object{"": "y"}}, []string{"changed a"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -15,14 +15,14 @@ const MaxCandidates = 20
 
 // Adoptable says whether a chart value can make the difference: a field that is there on both sides, with a scalar that is shown whole.
 func (f Finding) Adoptable() bool {
-	return f.Op == Changed && scalar(f.Want) && scalar(f.Live) && max(len(plain(f.Want)), len(plain(f.Live))) <= maxShown
+	return f.Op == Changed && scalar(f.Want) && scalar(f.Live) && max(len(diff.Plain(f.Want)), len(diff.Plain(f.Live))) <= maxShown
 }
 
 // Candidates are the values that may make the field: those that equal what the manifest says, the likeliest first.
 func (f Finding) Candidates(values map[string]any) []diff.Path {
 	var found []diff.Path
 	leaves(nil, values, func(at diff.Path, value any) {
-		if scalar(value) && plain(value) == plain(f.Want) {
+		if scalar(value) && diff.Plain(value) == diff.Plain(f.Want) {
 			found = append(found, at)
 		}
 	})
@@ -73,7 +73,7 @@ func like(was, value any) any {
 		return value
 	}
 	var v any
-	if json.Unmarshal([]byte(text), &v) != nil || !scalar(v) || plain(v) != text {
+	if json.Unmarshal([]byte(text), &v) != nil || !scalar(v) || diff.Plain(v) != text {
 		return value
 	}
 	return v
@@ -95,7 +95,7 @@ func (f Finding) MadeBy(before, after []map[string]any) bool {
 		for _, c := range diff.Compare(object, now) {
 			path := c.Path.String()
 			switch {
-			case f.in(id) && path == f.Path && c.Op == diff.Changed && plain(c.After) == plain(f.Live):
+			case f.in(id) && path == f.Path && c.Op == diff.Changed && diff.Plain(c.After) == diff.Plain(f.Live):
 				made = true
 			case strings.Contains(path, `annotations["checksum/`):
 			default:
@@ -144,18 +144,6 @@ func scalar(v any) bool {
 		return false
 	}
 	return true
-}
-
-// plain is a scalar as a template prints it.
-func plain(v any) string {
-	if s, ok := v.(string); ok {
-		return s
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	return string(raw)
 }
 
 // words are what a path says, in lower case: service.targetPort says service, target and port.

@@ -62,12 +62,12 @@ func (w *walk) add(at diff.Path, op Op, want, live any, c claim, by Detection) {
 func (w *walk) fields(at diff.Path, want, live map[string]any, claims []claim) {
 	keys := make([]string, 0, len(want)+len(live))
 	for k, v := range want {
-		if v != nil {
+		if v != nil && k != "" {
 			keys = append(keys, k)
 		}
 	}
 	for k := range live {
-		if want[k] == nil {
+		if want[k] == nil && k != "" { // no path leads there
 			keys = append(keys, k)
 		}
 	}
@@ -94,7 +94,7 @@ func (w *walk) pair(at diff.Path, want, live any, wanted, there bool, claims []c
 func (w *walk) values(at diff.Path, want, live any, claims []claim) {
 	switch want := want.(type) {
 	case map[string]any:
-		if live, ok := live.(map[string]any); ok {
+		if live, ok := live.(map[string]any); ok && diff.Named(want) && diff.Named(live) {
 			w.fields(at, want, live, claims)
 			return
 		}

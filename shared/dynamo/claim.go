@@ -28,10 +28,7 @@ type claimItem struct {
 }
 
 func toClaimItem(c idempotency.Claim) (claimItem, error) {
-	item := claimItem{head: headOf(idempotencyKey(c.Org, c.ID)), Fingerprint: c.Fingerprint, Attempt: c.Attempt}
-	if !c.ExpiresAt.IsZero() {
-		item.ExpiresAt = c.ExpiresAt.Unix()
-	}
+	item := claimItem{head: headOf(idempotencyKey(c.Org, c.ID)), Fingerprint: c.Fingerprint, Attempt: c.Attempt, ExpiresAt: c.ExpiresAt.Unix()}
 	if c.Answer == nil {
 		return item, nil
 	}

@@ -231,8 +231,8 @@ func (s *Store) findMembers(ctx context.Context, org string, ids []string) (map[
 	return found, err
 }
 
-// DeleteCluster forgets a cluster that is no member of a group, and frees its name and identity.
-func (s *Store) DeleteCluster(ctx context.Context, org, id string) error {
+// DeleteCluster forgets a cluster that is no member of a group, if it still has the expected revision, and frees its name and identity.
+func (s *Store) DeleteCluster(ctx context.Context, org, id string, expectedRevision int64) error {
 	var item clusterItem
 	found, err := s.get(ctx, clusterKey(org, id), &item)
 	if err != nil {
@@ -242,7 +242,7 @@ func (s *Store) DeleteCluster(ctx context.Context, org, id string) error {
 		return clusterNotFound(id)
 	}
 	t := s.transaction()
-	gone := t.remove(clusterKey(org, id), exists())
+	gone := t.remove(clusterKey(org, id), atRevision(expectedRevision))
 	member := t.check(memberKey(org, id), absent())
 	t.remove(clusterNameKey(org, item.Name), equal("ID", id).Or(absent()))
 	t.remove(identityKey(item.UID), equal("ID", id).Or(absent()))
@@ -252,7 +252,10 @@ func (s *Store) DeleteCluster(ctx context.Context, org, id string) error {
 	case !ok:
 		return wrap(err, "deleting cluster %s", id)
 	case failed[gone]:
-		return clusterNotFound(id)
+		if _, err := s.FindCluster(ctx, org, id); err != nil {
+			return err
+		}
+		return clusterChanged(item.Name)
 	case failed[member]:
 		return problem.Conflict("cluster-is-member", "cluster %q is a member of a cluster group", item.Name).
 			Try("take it out of the group first")

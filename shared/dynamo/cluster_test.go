@@ -32,7 +32,7 @@ func TestClusterIsKeptAsItIs(t *testing.T) {
 	list, _, err := s.ListClusters(t.Context(), orgB, dynamo.ClusterFilter{}, dynamo.Page{})
 	must(t, err)
 	wantEqual(t, len(list), 0)
-	wantProblem(t, s.DeleteCluster(t.Context(), orgB, c.ID), "cluster-not-found", 404)
+	wantProblem(t, s.DeleteCluster(t.Context(), orgB, c.ID, 0), "cluster-not-found", 404)
 }
 
 func TestClusterNameAndIdentityAreClaimed(t *testing.T) {
@@ -57,7 +57,7 @@ func TestClusterNameAndIdentityAreClaimed(t *testing.T) {
 
 	must(t, s.CreateCluster(t.Context(), newCluster(orgB, "one"))) // a name is one org's
 
-	must(t, s.DeleteCluster(t.Context(), orgA, first.ID))
+	must(t, s.DeleteCluster(t.Context(), orgA, first.ID, 0))
 	again := newCluster(orgA, "one")
 	again.ID = "id-again"
 	must(t, s.CreateCluster(t.Context(), again))
@@ -73,10 +73,23 @@ func TestOneOfTwoClaimsOfANameWins(t *testing.T) {
 	wantOneWinner(t, won, errs, "cluster-name-taken")
 }
 
+// Who deletes what they read does not delete what somebody changed since.
+func TestAChangedClusterIsNotDeleted(t *testing.T) {
+	s := newStore(t)
+	ctx := t.Context()
+	c := newCluster(orgA, "one")
+	must(t, s.CreateCluster(ctx, c))
+	changed, err := s.UpdateCluster(ctx, c, c.Revision)
+	must(t, err)
+	wantProblem(t, s.DeleteCluster(ctx, orgA, c.ID, c.Revision), "cluster-changed", 409)
+	must(t, s.DeleteCluster(ctx, orgA, c.ID, changed.Revision))
+	wantProblem(t, s.DeleteCluster(ctx, orgA, c.ID, changed.Revision), "cluster-not-found", 404)
+}
+
 func TestMemberIsNotDeleted(t *testing.T) {
 	s := newStore(t)
 	g := given(t, s, orgA, "prod", "one", "two")
-	wantProblem(t, s.DeleteCluster(t.Context(), orgA, "id-one"), "cluster-is-member", 409)
+	wantProblem(t, s.DeleteCluster(t.Context(), orgA, "id-one", 0), "cluster-is-member", 409)
 
 	list, _, err := s.ListClusters(t.Context(), orgA, dynamo.ClusterFilter{}, dynamo.Page{})
 	must(t, err)

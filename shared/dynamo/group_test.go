@@ -101,7 +101,7 @@ func TestGroupChanges(t *testing.T) {
 	wantEqual(t, found, after)
 	_, err = s.FindGroupByName(t.Context(), orgA, "prod")
 	wantProblem(t, err, "group-not-found", 404)
-	must(t, s.DeleteCluster(t.Context(), orgA, "id-one")) // it is free
+	must(t, s.DeleteCluster(t.Context(), orgA, "id-one", 0)) // it is free
 
 	_, err = s.UpdateGroup(t.Context(), renamed, 1)
 	wantProblem(t, err, "group-changed", 409)
@@ -150,7 +150,7 @@ func TestGroupWithDeploymentsIsNotDeleted(t *testing.T) {
 	must(t, s.ForgetDeployment(t.Context(), orgA, removing.ID))
 	wantProblem(t, s.DeleteGroup(t.Context(), orgA, g.ID, g.Version+1), "group-changed", 409)
 	must(t, s.DeleteGroup(t.Context(), orgA, g.ID, g.Version))
-	must(t, s.DeleteCluster(t.Context(), orgA, "id-one"))
+	must(t, s.DeleteCluster(t.Context(), orgA, "id-one", 0))
 }
 
 // Whoever comes first: a deployment never stands on a group that is gone.

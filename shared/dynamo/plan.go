@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/swell-sh/swell/shared/deployment"
@@ -49,15 +50,29 @@ func fromPlanItem(i planItem) release.PlanEntry {
 
 // PutPlan keeps a plan's entries. They are found by the hash of what they say, so writing them again changes nothing.
 func (s *Store) PutPlan(ctx context.Context, org, planHash string, entries []release.PlanEntry) error {
-	return s.putEntries(ctx, org, planHash, entries, 0)
+	writes := make([]types.WriteRequest, 0, len(entries))
+	for _, e := range entries {
+		attributes, err := marshal(toPlanItem(org, planHash, e))
+		if err != nil {
+			return err
+		}
+		writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: attributes}})
+	}
+	return wrap(s.batch(ctx, writes), "writing plan %s", planHash)
 }
 
 // PutShownPlan keeps a plan that is shown, with its entries, until it expires. The same plan made again takes its place, and is the same but
-// for who made it and when.
+// for who made it and when. Entries that a run applies have no end, and keep none.
 func (s *Store) PutShownPlan(ctx context.Context, p deployment.Plan, entries []release.PlanEntry) error {
 	org := p.Draft.Deployment.Org
-	if err := s.putEntries(ctx, org, p.Hash, entries, p.ExpiresAt.Add(applyTime).Unix()); err != nil {
-		return err
+	items := make([]any, len(entries))
+	for i, e := range entries {
+		item := toPlanItem(org, p.Hash, e)
+		item.ExpiresAt = p.ExpiresAt.Add(applyTime).Unix()
+		items[i] = item
+	}
+	if err := s.putEach(ctx, items, absent().Or(expression.AttributeExists(expression.Name("expiresAt")))); err != nil {
+		return wrap(err, "writing plan %s", p.Hash)
 	}
 	return s.put(ctx, planHeadItem{draftItem: toDraftItem(planHeadKey(org, p.Hash), p.Draft, p.ExpiresAt), Hash: p.Hash, RunID: p.RunID,
 		CreatedAt: stamp{p.CreatedAt}, CreatedBy: p.CreatedBy}, always)
@@ -75,20 +90,6 @@ func (s *Store) FindPlan(ctx context.Context, org, planHash string) (deployment.
 	}
 	return deployment.Plan{Hash: item.Hash, RunID: item.RunID, Draft: fromDraftItem(item.draftItem), CreatedAt: item.CreatedAt.Time,
 		CreatedBy: item.CreatedBy, ExpiresAt: time.Unix(item.ExpiresAt, 0).UTC()}, err
-}
-
-func (s *Store) putEntries(ctx context.Context, org, planHash string, entries []release.PlanEntry, expires int64) error {
-	writes := make([]types.WriteRequest, 0, len(entries))
-	for _, e := range entries {
-		item := toPlanItem(org, planHash, e)
-		item.ExpiresAt = expires
-		attributes, err := marshal(item)
-		if err != nil {
-			return err
-		}
-		writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: attributes}})
-	}
-	return wrap(s.batch(ctx, writes), "writing plan %s", planHash)
 }
 
 // FindPlanEntry finds what a plan says about a cluster.

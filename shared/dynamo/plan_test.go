@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/release"
@@ -78,6 +80,29 @@ func TestEveryFieldOfAPlanIsKept(t *testing.T) {
 	wantEqual(t, entries, []release.PlanEntry{entry})
 	_, err = s.FindPlan(ctx, orgB, p.Hash)
 	wantProblem(t, err, "plan-not-found", 404)
+}
+
+// The same plan that another run makes while this one is being applied does not set an end to what the releases refer to.
+func TestAnAppliedPlanIsKept(t *testing.T) {
+	client, table := newTable(t)
+	s := dynamo.New(client, table, time.Now)
+	ctx := t.Context()
+	p := filled[deployment.Plan](t)
+	p.Draft.Deployment.Org, p.Draft.Generation.Org, p.ExpiresAt = orgA, orgA, noon.Add(time.Hour)
+	entry := filled[release.PlanEntry](t)
+	entry.PlanHash, entry.Key.Org, entry.Key.ClusterID = p.Hash, orgA, entry.ClusterID
+	expires := func() bool {
+		filter := "attribute_exists(InputHash) AND attribute_exists(expiresAt)"
+		out, err := client.Scan(ctx, &dynamodb.ScanInput{TableName: &table, FilterExpression: &filter})
+		must(t, err)
+		return out.Count > 0
+	}
+	must(t, s.PutShownPlan(ctx, p, []release.PlanEntry{entry}))
+	wantEqual(t, expires(), true)
+	must(t, s.PutPlan(ctx, orgA, p.Hash, []release.PlanEntry{entry}))
+	wantEqual(t, expires(), false)
+	must(t, s.PutShownPlan(ctx, p, []release.PlanEntry{entry}))
+	wantEqual(t, expires(), false)
 }
 
 // Of those who apply a plan at the same time one is accepted; the others are told by the head's version.

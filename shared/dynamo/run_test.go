@@ -250,7 +250,7 @@ func TestKeysAndRepositories(t *testing.T) {
 	_, err = s.FindKey(t.Context(), "none")
 	wantProblem(t, err, "key-not-found", 404)
 
-	r := repository.Repository{Org: orgA, Name: "acme", URL: "https://charts.example.com", CreatedAt: noon, CreatedBy: "ann"}
+	r := repository.Repository{Org: orgA, Name: "acme", URL: "https://charts.example.com", Version: 1, CreatedAt: noon, CreatedBy: "ann"}
 	must(t, s.CreateRepository(t.Context(), r))
 	wantProblem(t, s.CreateRepository(t.Context(), r), "repository-name-taken", 409)
 	found, err := s.FindRepository(t.Context(), orgA, "acme")
@@ -259,10 +259,18 @@ func TestKeysAndRepositories(t *testing.T) {
 	_, err = s.FindRepository(t.Context(), orgB, "acme")
 	wantProblem(t, err, "repository-not-found", 404)
 	wantProblem(t, s.DeleteRepository(t.Context(), orgB, "acme"), "repository-not-found", 404)
+	r = repository.Repository{Org: orgA, Name: "acme", URL: "oci://charts.example.com/org", CredentialID: "c1", HasPassword: true, HasTLS: true,
+		Version: 2, CreatedAt: noon, CreatedBy: "ann", UpdatedAt: noon.Add(time.Hour)}
+	must(t, s.ReplaceRepository(t.Context(), r, 1))
+	wantProblem(t, s.ReplaceRepository(t.Context(), r, 1), "repository-changed", 409)
+	found, err = s.FindRepository(t.Context(), orgA, "acme")
+	must(t, err)
+	wantEqual(t, found, r)
 	list, _, err := s.ListRepositories(t.Context(), orgA, dynamo.Page{Limit: 1})
 	must(t, err)
 	wantEqual(t, list, []repository.Repository{r})
 	must(t, s.DeleteRepository(t.Context(), orgA, "acme"))
+	wantProblem(t, s.ReplaceRepository(t.Context(), r, 2), "repository-changed", 409)
 	list, _, err = s.ListRepositories(t.Context(), orgA, dynamo.Page{})
 	must(t, err)
 	wantEqual(t, list, []repository.Repository{})

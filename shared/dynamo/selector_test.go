@@ -86,7 +86,7 @@ func TestGroupTurnsIntoASelector(t *testing.T) {
 	must(t, err)
 	wantEqual(t, found, g)
 	wantEqual(t, found.Reconcile, selecting.Reconcile)
-	must(t, s.DeleteCluster(t.Context(), orgA, "id-one")) // it is free
+	must(t, s.DeleteCluster(t.Context(), orgA, "id-one", 0)) // it is free
 
 	back := newGroup(orgA, "prod", "id-two")
 	g, err = s.UpdateGroup(t.Context(), back, g.Version)

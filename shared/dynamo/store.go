@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // API is what the store calls of DynamoDB: *dynamodb.Client.
@@ -98,6 +99,23 @@ func (s *Store) put(ctx context.Context, item any, condition expression.Conditio
 		return fmt.Errorf("writing item %s %s: %w", text(write.Item, "PK"), text(write.Item, "SK"), err)
 	}
 	return nil
+}
+
+// putEach writes items side by side, each only where the condition holds for it: where it does not, what is there stays.
+func (s *Store) putEach(ctx context.Context, items []any, condition expression.ConditionBuilder) error {
+	const atOnce = 16
+	tasks, taskCtx := errgroup.WithContext(ctx)
+	tasks.SetLimit(atOnce)
+	for _, item := range items {
+		tasks.Go(func() error {
+			err := s.put(taskCtx, item, condition)
+			if conditionFailed(err) {
+				return nil
+			}
+			return err
+		})
+	}
+	return tasks.Wait()
 }
 
 // update changes an item if the condition holds and reads it as it then is into item, unless that is nil.

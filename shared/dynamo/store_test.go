@@ -39,12 +39,17 @@ func newStore(t *testing.T) *dynamo.Store {
 
 func newStoreAt(t *testing.T, now func() time.Time) *dynamo.Store {
 	t.Helper()
+	client, table := newTable(t)
+	return dynamo.New(client, table, now)
+}
+
+func newTable(t *testing.T) (client *dynamodb.Client, table string) {
+	t.Helper()
 	cfg, err := config.AWS(t.Context())
 	if err != nil {
 		t.Fatalf("this test needs the local AWS, which `make test` starts: %v", err)
 	}
-	client := dynamodb.NewFromConfig(cfg)
-	table := "swell-test-" + id.New()
+	client, table = dynamodb.NewFromConfig(cfg), "swell-test-"+id.New()
 	if err := dynamotest.CreateTable(t.Context(), client, table); err != nil {
 		t.Fatalf("this test needs the local AWS, which `make test` starts: %v", err)
 	}
@@ -55,7 +60,7 @@ func newStoreAt(t *testing.T, now func() time.Time) *dynamo.Store {
 			t.Errorf("deleting table %s: %v", table, err)
 		}
 	})
-	return dynamo.New(client, table, now)
+	return client, table
 }
 
 func newCluster(org, name string) cluster.Cluster {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/run"
@@ -75,18 +74,11 @@ func fromStepItem(i stepItem) run.Step {
 
 // PutTargets keeps a run's targets as they are at its beginning. One that is there already stays as it is.
 func (s *Store) PutTargets(ctx context.Context, r run.Run, targets []run.Target) error {
-	g, groupCtx := errgroup.WithContext(ctx)
-	g.SetLimit(16)
-	for _, t := range targets {
-		g.Go(func() error {
-			err := s.put(groupCtx, toTargetItem(r, t), absent())
-			if conditionFailed(err) {
-				return nil
-			}
-			return err
-		})
+	items := make([]any, len(targets))
+	for i, t := range targets {
+		items[i] = toTargetItem(r, t)
 	}
-	if err := g.Wait(); err != nil {
+	if err := s.putEach(ctx, items, absent()); err != nil {
 		return err
 	}
 	return s.touchRun(ctx, r.Org, r.ID)

@@ -116,7 +116,7 @@ func codeOf(err error) string {
 	case apierrors.IsInternalError(err): // an admission webhook, as a rule: the cluster answers
 		return CodeFailed
 	}
-	if _, ok := errors.AsType[*kube.UnreachableError](kube.Classify(err)); ok {
+	if unanswering(err) {
 		return CodeUnreachable
 	}
 	text := err.Error()
@@ -126,6 +126,12 @@ func codeOf(err error) string {
 		}
 	}
 	return CodeFailed
+}
+
+// unanswering says whether err is a cluster that gave no usable answer.
+func unanswering(err error) bool {
+	_, ok := errors.AsType[*kube.UnreachableError](kube.Classify(err))
+	return ok
 }
 
 func codeOfLost(err error) string {

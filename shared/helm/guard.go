@@ -17,7 +17,7 @@ type guard struct {
 	stopAt   time.Time
 	requests atomic.Int64
 	halted   atomic.Pointer[Error]
-	lost     atomic.Pointer[error] // the last failure to get an answer
+	lost     atomic.Pointer[error] // the last failure to get an answer that counts
 }
 
 // wrap puts the guard before next.
@@ -31,11 +31,26 @@ func (g *guard) wrap(next http.RoundTripper) http.RoundTripper {
 		}
 		g.requests.Add(1)
 		res, err := next.RoundTrip(g.late(req))
-		if err != nil {
-			g.lost.Store(&err)
+		if lost := unanswered(req, res, err); lost != nil {
+			g.lost.Store(&lost)
 		}
 		return res, err
 	})
+}
+
+// unanswered says why a request got no answer that counts: none at all, or one of a server that had no time for an object. An API that is not
+// served for now is none of it: a cluster whose metrics are away answers 503 to each look at what it serves.
+func unanswered(req *http.Request, res *http.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	switch res.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		if strings.Count(req.URL.Path, "/") > strings.Count("/apis/group/version", "/") {
+			return fmt.Errorf("%s %s: %s", req.Method, req.URL.Path, res.Status)
+		}
+	}
+	return nil
 }
 
 // late looks again when a mutation's body is sent, which may be long after RoundTrip began: the process may have been frozen in between.

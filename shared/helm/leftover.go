@@ -37,11 +37,11 @@ func (r *records) failedSince() ([]*helmrelease.Release, error) {
 }
 
 // leftovers are the objects of failed revisions that are neither in original nor in target and that belong to the release. What cannot be
-// found out is a warning: the upgrade itself is done.
+// found out is a warning, but for want of an answer: then the verb fails, and the next one looks again.
 func (v *verb) leftovers(original, target helmkube.ResourceList) helmkube.ResourceList {
 	failed, err := v.records.failedSince()
 	if err != nil {
-		v.objects.warn("looking for what failed revisions left: %v", err)
+		v.objects.stays("looking for what failed revisions left: %v", err)
 	}
 	var found helmkube.ResourceList
 	for _, rel := range failed {
@@ -53,7 +53,7 @@ func (v *verb) leftovers(original, target helmkube.ResourceList) helmkube.Resour
 		for _, info := range list.Difference(original).Difference(target).Difference(found) {
 			switch ours, err := v.owns(info); {
 			case err != nil:
-				v.objects.warn("looking for what failed revision %d left: %v", rel.Version, err)
+				v.objects.stays("looking for what failed revision %d left: %v", rel.Version, err)
 			case ours:
 				found.Append(info)
 			}

@@ -39,6 +39,7 @@ type objects struct {
 	hook     *Error
 	warnings []string
 	failures []error // of deletions
+	kept     error   // why an upgrade could not tell, for want of an answer, whether what is no more in the chart is gone
 }
 
 var (
@@ -52,10 +53,23 @@ func newObjects(client *helmkube.Client, hookBy time.Time) *objects {
 	o := &objects{client: client, hookBy: hookBy}
 	client.Log = func(format string, args ...any) {
 		if strings.HasPrefix(format, "Failed to delete") || strings.HasPrefix(format, "Unable to get obj") {
-			o.warn(format, args...)
+			o.stays(format, args...)
 		}
 	}
 	return o
+}
+
+// stays is an object that should go. To Helm the upgrade is done then, and nobody would delete the object any more. So where there was no answer
+// the verb fails, and the next one deletes; a refusal the next one would hear again: that is a warning.
+func (o *objects) stays(format string, args ...any) {
+	o.warn(format, args...)
+	for _, arg := range args {
+		if err, ok := arg.(error); ok && unanswering(err) {
+			o.mu.Lock()
+			o.kept = errors.Join(o.kept, fmt.Errorf("deleting what is no more in the chart: %w", err))
+			o.mu.Unlock()
+		}
+	}
 }
 
 // warn keeps what is wrong and does not fail the verb.
@@ -108,7 +122,7 @@ func (o *objects) Update(original, target helmkube.ResourceList, force bool) (*h
 	}
 	rest, err := o.client.Update(gone, nil, force)
 	all.Deleted = rest.Deleted
-	return all, err
+	return all, errors.Join(err, o.kept)
 }
 
 // batches yields the runs of one kind.

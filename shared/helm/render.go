@@ -50,7 +50,6 @@ type Rendered struct {
 // render are a problem: chart-load-failed, values-schema-violation, chart-kube-version, chart-render-failed, chart-output-too-large, or
 // one of the chart package's.
 func Render(ctx context.Context, req Request) (Rendered, error) {
-
 	var out Rendered
 	err := child.Call(ctx, renderChild, plainRequest(req), &out, child.Limits{CPU: renderWall, Wall: renderWall, RSS: maxMemory})
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -77,6 +78,9 @@ func unreachable(err error) bool {
 		return true
 	}
 	if _, ok := errors.AsType[*url.Error](err); ok {
+		return true
+	}
+	if strings.Contains(err.Error(), " error when reading response body") { // client-go's words for an answer that broke off
 		return true
 	}
 	_, noTrust := errors.AsType[*tls.CertificateVerificationError](err)

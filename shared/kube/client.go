@@ -87,6 +87,12 @@ func (c *Client) Refresh() {
 	c.mapper.Reset()
 }
 
+// Discover reads which types the cluster serves, once: who needs one while it does so waits for its answer.
+func (c *Client) Discover(ctx context.Context) error {
+	_, err := discovery.ToCachedDiscoveryInterfaceWithContext(c.discovery.CachedDiscoveryInterface).ServerGroupsWithContext(ctx)
+	return err
+}
+
 // Close drops the connections that are idle.
 func (c *Client) Close() {
 	if closer, ok := c.config.Transport.(interface{ CloseIdleConnections() }); ok {

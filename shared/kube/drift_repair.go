@@ -39,7 +39,7 @@ func (c *Client) Repair(ctx context.Context, findings []drift.Finding, manifest 
 			continue
 		}
 		if err := o.repair(ctx, of[id], marks(release, namespace), mayWrite); err != nil {
-			failed = append(failed, fmt.Errorf("repairing %s %s: %w", id.Kind, id.Name, Classify(err)))
+			failed = append(failed, fmt.Errorf("repairing %s %s: %w", id.Kind, id.Name, unquoted(id.Kind, err)))
 			if !errors.Is(err, ErrDriftMoved) && !refusedByServer(err) {
 				return errors.Join(failed...)
 			}
@@ -56,6 +56,14 @@ func (c *Client) Repair(ctx context.Context, findings []drift.Finding, manifest 
 func refusedByServer(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && !unreachable(err) && !apierrors.IsUnauthorized(err)
+}
+
+// unquoted is err as Classify has it, without the values that a server quotes where it finds an object invalid: they may be secret.
+func unquoted(kind string, err error) error {
+	if apierrors.IsInvalid(err) {
+		return errors.New(words(kind, err))
+	}
+	return Classify(err)
 }
 
 func identity(f drift.Finding) drift.Finding {

@@ -223,9 +223,11 @@ func TestRepairGoesOn(t *testing.T) {
 	if d := cmp.Diff([]string{"added ConfigMap settings metadata.labels.not", "changed ConfigMap last data.a"}, found(findings)); d != "" || err != nil {
 		t.Fatalf("%v (-want +got):\n%s", err, d)
 	}
+	quoted := `core.PodTemplateSpec{Env:[]core.EnvVar{Value:"a: secret"}}`
 	refuse := func(r *http.Request) *metav1.Status {
 		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/settings") {
-			return &metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid, Message: "immutable"}
+			return &metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid, Message: "spec: Invalid value: " + quoted + ": immutable",
+				Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Field: "spec", Message: "Invalid value: " + quoted + ": immutable"}}}}
 		}
 		return nil
 	}
@@ -233,8 +235,8 @@ func TestRepairGoesOn(t *testing.T) {
 	repair := func() error {
 		return client.Repair(t.Context(), findings, []byte(manifest), "web", "demo", func() error { return nil })
 	}
-	if err := repair(); err == nil || !strings.Contains(err.Error(), "repairing ConfigMap settings: immutable") {
-		t.Errorf("the refusal: %v", err)
+	if err := repair(); err == nil || !strings.Contains(err.Error(), "repairing ConfigMap settings: spec: Invalid value: immutable") {
+		t.Errorf("the refusal, without what it quotes: %v", err)
 	}
 	if server.Get("configmaps", "demo", "last")["data"].(map[string]any)["a"] != "b" {
 		t.Error("the other was not repaired")

@@ -7,6 +7,7 @@ import (
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/secrets"
+	"github.com/swell-sh/swell/shared/taskerr"
 )
 
 // Opener makes clients for clusters whose credential is kept.
@@ -17,11 +18,13 @@ type Opener struct {
 	Policy netguard.Policy
 }
 
-// Credential returns the cluster's kept credential.
+// Credential returns the cluster's kept credential. That it cannot be read may pass, so the machines try again; but it is the cluster's own
+// fault, and the others go on.
 func (o Opener) Credential(ctx context.Context, c cluster.Cluster) (Credential, error) {
 	raw, err := o.Credentials.Get(ctx, c.Access.CredentialRef)
 	if err != nil {
-		return Credential{}, fmt.Errorf("reading the credential of cluster %s: %w", c.Name, err)
+		err = fmt.Errorf("reading the credential of cluster %s: %w", c.Name, err)
+		return Credential{}, taskerr.New(taskerr.Internal, "credential-unreadable", err)
 	}
 	return UnmarshalCredential(raw.Reveal())
 }

@@ -75,13 +75,16 @@ func words(kind string, err error) string {
 func unquote(message string, secret bool) string {
 	const quoting = ` value: `
 	before, rest, found := strings.Cut(message, quoting)
-	if !found {
+	if !found || strings.HasSuffix(before, "Required") { // which quotes nothing
 		return message
 	}
 	decoder := json.NewDecoder(strings.NewReader(rest))
 	var value json.RawMessage
-	if decoder.Decode(&value) != nil {
-		return message
+	if decoder.Decode(&value) != nil { // older servers print an object as Go does; what they say of it comes last
+		if last := strings.LastIndex(rest, ": "); last >= 0 {
+			return before + " value" + rest[last:]
+		}
+		return before + " value"
 	}
 	if !secret && len(value) <= maxShown && value[0] != '{' && value[0] != '[' {
 		return message

@@ -69,7 +69,11 @@ type Server struct {
 	delay    time.Duration
 	notReady bool
 	fail     func(*http.Request) *metav1.Status
+	lose     func(*http.Request) bool
 }
+
+// connection is the key of the net.Conn in a request's context.
+type connection struct{}
 
 // New starts a server. If t is not nil, its end closes the server.
 func New(t interface{ Cleanup(func()) }, opts Options) *Server {
@@ -90,6 +94,9 @@ func New(t interface{ Cleanup(func()) }, opts Options) *Server {
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.EnableHTTP2 = true
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are part of the tests
+	s.http.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, connection{}, conn)
+	}
 	s.http.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			s.connections.Add(1)
@@ -153,6 +160,17 @@ func (s *Server) SetReady(ready bool) { s.locked(func() { s.notReady = !ready })
 // Fail sets the fault hook: a request for which it returns a status is answered with it. Nil removes the hook.
 func (s *Server) Fail(hook func(*http.Request) *metav1.Status) { s.locked(func() { s.fail = hook }) }
 
+// Lose sets the hook of lost answers: a request for which it returns true is carried out, and then its connection is cut. Nil removes the hook.
+func (s *Server) Lose(hook func(*http.Request) bool) { s.locked(func() { s.lose = hook }) }
+
+// Cut ends the connection that the request came on, with all that is under way there. In a hook given to Fail it is the end of the request.
+func Cut(r *http.Request) {
+	if conn, ok := r.Context().Value(connection{}).(net.Conn); ok {
+		_ = conn.Close()
+	}
+	panic(http.ErrAbortHandler)
+}
+
 // Requests are all requests since the start or the last reset, in the order of their arrival.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
@@ -177,11 +195,16 @@ func (s *Server) Count(verb, resource string) int {
 // Connections is how many connections were ever opened.
 func (s *Server) Connections() int { return int(s.connections.Load()) }
 
-// Writes counts the requests that change something.
+// Writes counts the requests that change something: a dry run does not.
 func (s *Server) Writes() int {
 	n := 0
-	for _, verb := range []string{"create", "update", "patch", "delete", "deletecollection"} {
-		n += s.Count(verb, "")
+	for _, r := range s.Requests() {
+		switch r.Verb {
+		case "create", "update", "patch", "delete", "deletecollection":
+			if !strings.Contains(r.Query, "dryRun=All") {
+				n++
+			}
+		}
 	}
 	return n
 }
@@ -196,7 +219,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	at := parsePath(r)
 	s.mu.Lock()
 	s.requests = append(s.requests, at.request(r))
-	delay, fail := s.delay, s.fail
+	delay, fail, lose := s.delay, s.fail, s.lose
 	s.mu.Unlock()
 
 	if !sleep(r.Context(), delay) {
@@ -212,6 +235,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if lose != nil && lose(r) {
+		s.answer(httptest.NewRecorder(), r, at)
+		Cut(r)
+	}
+	s.answer(w, r, at)
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, at place) {
 	switch {
 	case at.verb == "discovery":
 		s.discover(w, r)

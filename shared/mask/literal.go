@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +16,8 @@ import (
 // minLiteral: shorter secrets are words that texts are made of; Hide finds them only where they are the whole.
 const minLiteral = 4
 
-// Literals are the texts by which the secrets among values appear in what is rendered from them: as they are, quoted, in base64, and line by
-// line. The longest is first.
+// Literals are the texts by which the secrets among values appear in what is rendered from them: as they are, quoted, escaped for a URL, in base64,
+// and line by line. The longest is first.
 func (secret Paths) Literals(values ...map[string]any) []string {
 	var found []string
 	for _, v := range values {
@@ -37,22 +39,11 @@ func (secret Paths) literals(found []string, at diff.Path, value any) []string {
 	case nil, bool:
 	default:
 		if secret.Has(at) {
-			found = append(found, Forms(plain(v))...)
+			found = append(found, Forms(diff.Plain(v))...)
+			found = append(found, fmt.Sprint(v)) // a large number has an exponent where a template prints it
 		}
 	}
 	return found
-}
-
-// plain is a scalar as a template prints it.
-func plain(v any) string {
-	if s, ok := v.(string); ok {
-		return s
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	return string(raw)
 }
 
 // Forms are the texts by which one secret appears.
@@ -61,7 +52,14 @@ func Forms(secret string) []string {
 		return nil
 	}
 	quoted := strconv.Quote(secret)
-	forms := []string{secret, quoted[1 : len(quoted)-1], base64.StdEncoding.EncodeToString([]byte(secret))}
+	inJSON, err := json.Marshal(secret)
+	if err != nil { // never, of a text
+		inJSON = []byte(quoted)
+	}
+	forms := []string{
+		secret, quoted[1 : len(quoted)-1], string(inJSON[1 : len(inJSON)-1]), url.QueryEscape(secret), url.PathEscape(secret),
+		base64.StdEncoding.EncodeToString([]byte(secret)),
+	}
 	if strings.Contains(secret, "\n") {
 		for line := range strings.Lines(secret) {
 			if line = strings.TrimSpace(line); len(line) >= minLiteral {

@@ -166,7 +166,7 @@ func asJSON(v any) string {
 }
 
 func TestLiterals(t *testing.T) {
-	values := object{"auth": object{"password": "sw\"ell", "pin": 123456.0, "on": true, "none": nil, "cert": "line one\nline two"}, "title": "tide"}
+	values := object{"auth": object{"password": "sw\"ell", "pin": 123456.0, "on": true, "none": nil, "cert": "line one\nline two", "long": 123456789.0, "key": "a&b/c"}, "title": "tide"}
 	literals := paths(t, "auth").Literals(values)
 	for _, want := range []string{`sw"ell`, `sw\"ell`, base64.StdEncoding.EncodeToString([]byte(`sw"ell`)), "123456", "line one", "line two"} {
 		if !slices.Contains(literals, want) {
@@ -174,9 +174,12 @@ func TestLiterals(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`password: sw"ell`: "password: " + mask.Text,
-		"title: tide":      "title: tide",
-		"  line two":       "  " + mask.Text,
+		`password: sw"ell`:           "password: " + mask.Text,
+		"title: tide":                "title: tide",
+		"  line two":                 "  " + mask.Text,
+		"pin 1.23456789e+08":         "pin " + mask.Text, // as a template prints the number
+		`{"key":"a\u0026b/c"}`:       `{"key":"` + mask.Text + `"}`,
+		"postgres://me:a%26b%2Fc@db": "postgres://me:" + mask.Text + "@db",
 	} {
 		if got := mask.Hide(text, literals); got != want {
 			t.Errorf("%q became %q", text, got)

@@ -2,6 +2,7 @@ package netguard
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -73,16 +74,22 @@ func (p Policy) HTTPClient(timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout:       timeout,
 		CheckRedirect: checkRedirect,
-		Transport: &transport{
-			policy: p,
-			tls:    newTransport(p.dial(p.Check)),
-			plain:  newTransport(p.dial(p.checkPlain)),
-		},
+		Transport:     p.Transport(nil),
 	}
 }
 
-func newTransport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+// Transport is that of HTTPClient, with the TLS given; nil is the system's. It knows no redirect: who follows one keeps to checkRedirect's rules.
+func (p Policy) Transport(trust *tls.Config) http.RoundTripper {
+	return &transport{
+		policy: p,
+		tls:    newTransport(p.dial(p.Check), trust),
+		plain:  newTransport(p.dial(p.checkPlain), nil),
+	}
+}
+
+func newTransport(dial func(context.Context, string, string) (net.Conn, error), trust *tls.Config) *http.Transport {
 	return &http.Transport{
+		TLSClientConfig:        trust,
 		DialContext:            dial,
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,

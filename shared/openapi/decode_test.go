@@ -121,13 +121,14 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		Values:         openapi.Values{"password": "hunter2"},
 		ValueOverrides: openapi.ValueOverrides{"a": {"password": "hunter2"}},
 	}
+	added := openapi.RepositoryRequest{Name: "a", Password: "hunter2", TLS: openapi.RepositoryTLS{Key: "hunter2"}}
 	var log strings.Builder
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-		slog.New(handler).Info("x", "kubeconfig", body.Kubeconfig, "values", deployment.Values, "all", deployment, "body", body,
+		slog.New(handler).Info("x", "added", added, "replaced", openapi.ReplaceRepositoryRequest(added), "tls", added.TLS, "kubeconfig", body.Kubeconfig, "values", deployment.Values, "all", deployment, "body", body,
 			"answer", openapi.Deployment{Values: deployment.Values})
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		fmt.Fprintf(&log, verb+verb, body, deployment)
+		fmt.Fprintf(&log, verb+verb+verb, body, deployment, added)
 	}
 	if strings.Contains(log.String(), "hunter2") || strings.Contains(log.String(), fmt.Sprintf("%x", "hunter2")) {
 		t.Errorf("a secret was printed: %s", log.String())

@@ -52,7 +52,7 @@ func Idempotent(next http.Handler, claims Claims, log *slog.Logger) http.Handler
 			return
 		}
 		a := record(next, r)
-		claim.ExpiresAt = time.Time{}
+		claim.ExpiresAt = time.Now().Add(-time.Minute) // free, and not so long ago that the table's TTL overlooks it
 		if a.status < http.StatusMultipleChoices {
 			claim.Answer, claim.ExpiresAt = a.answer(), time.Now().Add(idempotency.Keep)
 		}

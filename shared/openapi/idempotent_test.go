@@ -132,6 +132,11 @@ func TestAKeyIsFreed(t *testing.T) {
 		if w := sendWith(handler, "POST", "/x", body, "k"); w.Code != http.StatusConflict {
 			t.Fatalf("%s: %d %s", body, w.Code, w.Body)
 		}
+		for _, claim := range kept.held {
+			if time.Since(claim.ExpiresAt) > time.Hour {
+				t.Errorf("it expired on %s: what is older than five years, a table does not clear away", claim.ExpiresAt)
+			}
+		}
 	}
 	if w := sendWith(handler, "POST", "/x", "good", "k"); w.Code != 202 || work.calls != 3 {
 		t.Errorf("after refusals: %d, %d calls", w.Code, work.calls)

@@ -61,6 +61,27 @@ func (e ChangeOp) Valid() bool {
 	}
 }
 
+// Defines values for ChartProvenance.
+const (
+	ChartProvenanceAbsent  ChartProvenance = "absent"
+	ChartProvenancePresent ChartProvenance = "present"
+	ChartProvenanceUnknown ChartProvenance = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ChartProvenance enum.
+func (e ChartProvenance) Valid() bool {
+	switch e {
+	case ChartProvenanceAbsent:
+		return true
+	case ChartProvenancePresent:
+		return true
+	case ChartProvenanceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClusterStatus.
 const (
 	ClusterStatusRUNNING ClusterStatus = "RUNNING"
@@ -220,6 +241,24 @@ func (e ObjectAction) Valid() bool {
 	case ObjectActionUnchanged:
 		return true
 	case ObjectActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RepositoryType.
+const (
+	RepositoryTypeHTTP RepositoryType = "http"
+	RepositoryTypeOci  RepositoryType = "oci"
+)
+
+// Valid indicates whether the value is a known member of the RepositoryType enum.
+func (e RepositoryType) Valid() bool {
+	switch e {
+	case RepositoryTypeHTTP:
+		return true
+	case RepositoryTypeOci:
 		return true
 	default:
 		return false
@@ -729,6 +768,49 @@ type Chart struct {
 	Version string `json:"version"`
 }
 
+// ChartProvenance Whether the version has a provenance file beside it; nobody has verified it. `unknown`: nobody looked, or the repository did not say.
+type ChartProvenance string
+
+// ChartVersion A version of a chart, as its repository describes it.
+type ChartVersion struct {
+	// AppVersion The version of what the chart deploys; absent if the repository does not say, as registries do not.
+	//
+	// Examples: 6.7.1
+	AppVersion string `json:"appVersion,omitempty,omitzero"`
+
+	// CreatedAt When it was made; absent if the repository does not say.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	CreatedAt time.Time `json:"createdAt,omitempty,omitzero"`
+
+	// Deprecated Its makers advise against it.
+	//
+	// Examples: false
+	Deprecated bool `json:"deprecated"`
+
+	// Digest The digest of the archive now, which a deployment has as `chartDigest`: another one says that the version was moved. Absent if the repository does not say.
+	//
+	// Examples: sha256:2f0b…
+	Digest string `json:"digest,omitempty,omitzero"`
+
+	// Provenance Whether the version has a provenance file beside it; nobody has verified it. `unknown`: nobody looked, or the repository did not say.
+	Provenance ChartProvenance `json:"provenance"`
+
+	// Version The version.
+	//
+	// Examples: 6.7.1
+	Version string `json:"version"`
+}
+
+// ChartVersionList A page of versions.
+type ChartVersionList struct {
+	// Items The versions, newest first.
+	Items []ChartVersion `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
 // Cluster A Kubernetes cluster, as last observed.
 type Cluster struct {
 	// Cloud Where it runs, in the caller's words; empty if not said.
@@ -1063,6 +1145,9 @@ type DeploymentList struct {
 // DeploymentRequest A deployment as it should be. An update takes `reuseValues`; a field that an update leaves out keeps what it was, but for `values` and
 // `valueOverrides` without `reuseValues`, which are replaced.
 type DeploymentRequest struct {
+	// AcceptMovedChart Take a version whose archive is another than this deployment had of it; otherwise that answers 409 `chart-version-moved`.
+	AcceptMovedChart bool `json:"acceptMovedChart,omitempty,omitzero"`
+
 	// Atomic Not built yet: anything but false answers 422 `not-built-yet`.
 	Atomic bool `json:"atomic,omitempty,omitzero"`
 
@@ -1640,6 +1725,43 @@ type LeftBehindRelease struct {
 	ReleaseName string `json:"releaseName"`
 }
 
+// ListedChart A chart of a repository in its newest stable version, as the repository describes it.
+type ListedChart struct {
+	// AppVersion The version of what the chart deploys; absent if the repository does not say.
+	//
+	// Examples: 6.7.1
+	AppVersion string `json:"appVersion,omitempty,omitzero"`
+
+	// Deprecated Its makers advise against it.
+	//
+	// Examples: false
+	Deprecated bool `json:"deprecated"`
+
+	// Description What the chart is; absent if the repository does not say.
+	//
+	// Examples: Podinfo Helm chart for Kubernetes
+	Description string `json:"description,omitempty,omitzero"`
+
+	// Name The chart's name.
+	//
+	// Examples: podinfo
+	Name string `json:"name"`
+
+	// Version The newest stable version; the newest of all if none is stable.
+	//
+	// Examples: 6.7.1
+	Version string `json:"version"`
+}
+
+// ListedChartList A page of charts.
+type ListedChartList struct {
+	// Items The charts, by name.
+	Items []ListedChart `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
 // Member A cluster of a group.
 type Member struct {
 	// Cloud Where it runs.
@@ -1989,6 +2111,33 @@ type Reconcile struct {
 	Windows []Window `json:"windows,omitempty,omitzero"`
 }
 
+// ReplaceRepositoryRequest A repository as it should be. Credentials that are left out are taken away, so that none is ever sent to a URL that it was not given for.
+type ReplaceRepositoryRequest struct {
+	// Name The repository's name, if it is repeated: it does not change.
+	//
+	// Examples: podinfo
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Password A password or token. It is kept in Secrets Manager, never answered, and sent to the URL's host alone.
+	Password Secret `json:"password,omitempty,omitzero"`
+
+	// TLS The certificates that the repository's host is asked with, as PEM; towards other hosts they are not used. Checking cannot be turned off.
+	TLS RepositoryTLS `json:"tls,omitempty,omitzero"`
+
+	// Type `http`: read by its index.yaml. `oci`: a path in a registry.
+	Type RepositoryType `json:"type,omitempty,omitzero"`
+
+	// URL `https://…`: where its index.yaml is, without that file's name. `oci://…`: the path in a registry that its charts are below. Without credentials.
+	//
+	// Examples: https://stefanprodan.github.io/podinfo
+	URL string `json:"url"`
+
+	// Username With `password`; over TLS alone.
+	//
+	// Examples: robot
+	Username string `json:"username,omitempty,omitzero"`
+}
+
 // Repository A chart repository.
 type Repository struct {
 	// CreatedAt When it was added.
@@ -1996,12 +2145,30 @@ type Repository struct {
 	// Examples: 2026-06-04T14:17:03Z
 	CreatedAt time.Time `json:"createdAt"`
 
+	// HasCredentials It is read with a user name and password; they are never answered.
+	//
+	// Examples: true
+	HasCredentials bool `json:"hasCredentials"`
+
+	// HasTLS It is read with certificates of its own; they are never answered.
+	//
+	// Examples: false
+	HasTLS bool `json:"hasTls"`
+
 	// Name Unique in the organization.
 	//
 	// Examples: podinfo
 	Name string `json:"name"`
 
-	// URL Where its index.yaml is, without that file's name.
+	// Type `http`: read by its index.yaml. `oci`: a path in a registry.
+	Type RepositoryType `json:"type"`
+
+	// UpdatedAt When it was last replaced; absent before.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	UpdatedAt time.Time `json:"updatedAt,omitempty,omitzero"`
+
+	// URL Where its index.yaml is, without that file's name; or the path in a registry that its charts are below.
 	//
 	// Examples: https://stefanprodan.github.io/podinfo
 	URL string `json:"url"`
@@ -2018,16 +2185,45 @@ type RepositoryList struct {
 
 // RepositoryRequest A repository to add.
 type RepositoryRequest struct {
-	// Name Unique in the organization, DNS-1123.
+	// Name Unique in the organization: 1 to 63 letters, digits, dots, dashes and underscores.
 	//
 	// Examples: podinfo
 	Name string `json:"name"`
 
-	// URL Where its index.yaml is, without that file's name; https, without credentials.
+	// Password A password or token. It is kept in Secrets Manager, never answered, and sent to the URL's host alone.
+	Password Secret `json:"password,omitempty,omitzero"`
+
+	// TLS The certificates that the repository's host is asked with, as PEM; towards other hosts they are not used. Checking cannot be turned off.
+	TLS RepositoryTLS `json:"tls,omitempty,omitzero"`
+
+	// Type `http`: read by its index.yaml. `oci`: a path in a registry.
+	Type RepositoryType `json:"type,omitempty,omitzero"`
+
+	// URL `https://…`: where its index.yaml is, without that file's name. `oci://…`: the path in a registry that its charts are below. Without credentials.
 	//
 	// Examples: https://stefanprodan.github.io/podinfo
 	URL string `json:"url"`
+
+	// Username With `password`; over TLS alone.
+	//
+	// Examples: robot
+	Username string `json:"username,omitempty,omitzero"`
 }
+
+// RepositoryTLS The certificates that the repository's host is asked with, as PEM; towards other hosts they are not used. Checking cannot be turned off.
+type RepositoryTLS struct {
+	// CA The certificates of the authorities to trust, in place of the public ones.
+	CA string `json:"ca,omitempty,omitzero"`
+
+	// Certificate The client's certificate and its chain; with `key`.
+	Certificate string `json:"certificate,omitempty,omitzero"`
+
+	// Key The client's private key, without a passphrase. It is kept in Secrets Manager and never answered.
+	Key Secret `json:"key,omitempty,omitzero"`
+}
+
+// RepositoryType `http`: read by its index.yaml. `oci`: a path in a registry.
+type RepositoryType string
 
 // RollbackRequest Where to go back to.
 type RollbackRequest struct {
@@ -2662,6 +2858,9 @@ type Window struct {
 // WindowEffect What may be changed within the window: `allow` something, `deny` nothing. `deny` wins.
 type WindowEffect string
 
+// ChartPath defines model for ChartPath.
+type ChartPath = string
+
 // ClusterPath defines model for ClusterPath.
 type ClusterPath = string
 
@@ -3038,6 +3237,37 @@ type RemoveRepositoryParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// ReplaceRepositoryParams defines parameters for ReplaceRepository.
+type ReplaceRepositoryParams struct {
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ListChartsParams defines parameters for ListCharts.
+type ListChartsParams struct {
+	// Query Only charts that have each of these words in their name, description or keywords.
+	Query string `form:"query,omitempty" json:"query,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor Where the page begins, the `nextCursor` of the page before.
+	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListChartVersionsParams defines parameters for ListChartVersions.
+type ListChartVersionsParams struct {
+	// Provenance Ask an index repository whether the first ten versions of the page have a provenance file. Of a registry it is known anyway.
+	Provenance bool `form:"provenance,omitempty" json:"provenance,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor Where the page begins, the `nextCursor` of the page before.
+	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // GetPlanTargetParams defines parameters for GetPlanTarget.
 type GetPlanTargetParams struct {
 	// Changed Leave out objects that stay as they are.
@@ -3115,3 +3345,6 @@ type UpdateClusterJSONRequestBody = UpdateClusterRequest
 
 // AddRepositoryJSONRequestBody defines body for AddRepository for application/json ContentType.
 type AddRepositoryJSONRequestBody = RepositoryRequest
+
+// ReplaceRepositoryJSONRequestBody defines body for ReplaceRepository for application/json ContentType.
+type ReplaceRepositoryJSONRequestBody = ReplaceRepositoryRequest

@@ -18,6 +18,7 @@ import (
 	"github.com/swell-sh/swell/shared/openapi/server/admitdeployment"
 	"github.com/swell-sh/swell/shared/openapi/server/api"
 	"github.com/swell-sh/swell/shared/openapi/server/importcluster"
+	"github.com/swell-sh/swell/shared/openapi/server/searchcharts"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -187,6 +188,7 @@ func TestEveryOperationHasOneFunction(t *testing.T) {
 	t.Parallel()
 	all := map[string]http.Handler{
 		"api": api.New(panics{}), "import-cluster": importcluster.New(panics{}), "admit-deployment": admitdeployment.New(panics{}),
+		"search-charts": searchcharts.New(panics{}),
 	}
 	ctx := openapi.WithPrincipal(t.Context(), openapi.Principal{Org: "{org}"})
 	for _, op := range openapi.Operations() {
@@ -214,11 +216,13 @@ type panics struct {
 	api.ServerInterface
 	importer
 	admitter
+	searcher
 }
 
 type (
 	importer = importcluster.ServerInterface
 	admitter = admitdeployment.ServerInterface
+	searcher = searchcharts.ServerInterface
 )
 
 func TestDocument(t *testing.T) {

@@ -182,6 +182,16 @@ func (t Target) MayRepeat(next release.Action, now time.Time) bool {
 	return !again || now.Sub(t.EndedAt) >= CorrectAgain
 }
 
+// HoldsReconcile says whether reconcile leaves alone for now what the run was about: a run of its own did not succeed there a short time ago, and
+// would end the same way, or a person canceled it.
+func (r Run) HoldsReconcile(now time.Time) bool {
+	switch r.Status {
+	case Failed, Partial, Canceled:
+		return r.Trigger == "reconcile" && now.Sub(r.EndedAt) < CorrectAgain
+	}
+	return false
+}
+
 // Conclude says how a run ended, from what its targets came to.
 func Conclude(targets []Target) Status {
 	count := map[TargetStatus]int{}

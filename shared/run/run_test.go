@@ -137,6 +137,29 @@ func TestMayRepeat(t *testing.T) {
 	}
 }
 
+func TestHoldsReconcile(t *testing.T) {
+	now := time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
+	cases := map[string]struct {
+		run  run.Run
+		want bool
+	}{
+		"it went well":             {run.Run{Trigger: "reconcile", Status: run.Succeeded, EndedAt: now}, false},
+		"it failed just now":       {run.Run{Trigger: "reconcile", Status: run.Failed, EndedAt: now.Add(-time.Minute)}, true},
+		"a person canceled it":     {run.Run{Trigger: "reconcile", Status: run.Canceled, EndedAt: now.Add(-time.Minute)}, true},
+		"a while ago":              {run.Run{Trigger: "reconcile", Status: run.Partial, EndedAt: now.Add(-run.CorrectAgain)}, false},
+		"a newer run took over":    {run.Run{Trigger: "reconcile", Status: run.Superseded, EndedAt: now}, false},
+		"a person's failed":        {run.Run{Trigger: "api", Status: run.Failed, EndedAt: now}, false},
+		"there was none before it": {run.Run{}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := c.run.HoldsReconcile(now); got != c.want {
+				t.Errorf("got %t, want %t", got, c.want)
+			}
+		})
+	}
+}
+
 func TestNewRunHasAMachine(t *testing.T) {
 	for typ, machine := range map[run.Type]string{run.Deploy: "deploy", run.Sync: "deploy", run.Remove: "remove-deployment", run.Leave: "remove-deployment", run.Check: "check", run.Plan: "plan"} {
 		r := run.New("r", typ, "o", "api", "ann", time.Time{}).About("d", "g", "web", 3)

@@ -72,6 +72,14 @@ func (s *Store) Get(ctx context.Context, name string) (Secret, error) {
 	if secret, ok := s.remembered(name); ok {
 		return secret, nil
 	}
+	secret, err := s.read(ctx, name)
+	if err == nil {
+		s.remember(name, secret)
+	}
+	return secret, err
+}
+
+func (s *Store) read(ctx context.Context, name string) (Secret, error) {
 	out, err := s.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
 	if missing(err) {
 		return Secret{}, fmt.Errorf("reading secret %s: %w", name, ErrNotFound)
@@ -83,7 +91,6 @@ func (s *Store) Get(ctx context.Context, name string) (Secret, error) {
 	if out.SecretString == nil {
 		secret = Secret{out.SecretBinary}
 	}
-	s.remember(name, secret)
 	return secret, nil
 }
 

@@ -419,7 +419,9 @@ type ClientInterface interface {
 
 	// AddRepositoryWithBody Add a chart repository
 	//
-	// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when a chart is deployed.
+	// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when its charts are listed or one is deployed.
+	// Credentials are kept in Secrets Manager. They are sent over TLS to the URL's host alone: not to where it redirects, nor to other hosts that its
+	// index names. The one exception is a registry's token service at another host of the same site, such as auth.docker.io of registry-1.docker.io.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -428,7 +430,9 @@ type ClientInterface interface {
 
 	// AddRepository Add a chart repository
 	//
-	// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when a chart is deployed.
+	// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when its charts are listed or one is deployed.
+	// Credentials are kept in Secrets Manager. They are sent over TLS to the URL's host alone: not to where it redirects, nor to other hosts that its
+	// index names. The one exception is a registry's token service at another host of the same site, such as auth.docker.io of registry-1.docker.io.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -437,7 +441,7 @@ type ClientInterface interface {
 
 	// RemoveRepository Remove a chart repository
 	//
-	// Forgets the repository. Deployments keep the charts they have, by digest.
+	// Forgets the repository and its credentials. Deployments keep the charts they have, by digest.
 	//
 	// Corresponds with DELETE /api/v1/orgs/{org}/helm/repos/{repo} (the `RemoveRepository` operationId).
 	RemoveRepository(ctx context.Context, org OrgPath, repo RepoPath, params *RemoveRepositoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -448,6 +452,41 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo} (the `GetRepository` operationId).
 	GetRepository(ctx context.Context, org OrgPath, repo RepoPath, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRepositoryWithBody Replace a chart repository
+	//
+	// Replaces the URL and the credentials together: what is left out is taken away. Deployments keep the charts they have, by digest. An answer of 5xx
+	// may have changed the repository and not its credentials, which then cannot be read until the request is sent again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/orgs/{org}/helm/repos/{repo} (the `ReplaceRepository` operationId).
+	ReplaceRepositoryWithBody(ctx context.Context, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceRepository Replace a chart repository
+	//
+	// Replaces the URL and the credentials together: what is left out is taken away. Deployments keep the charts they have, by digest. An answer of 5xx
+	// may have changed the repository and not its credentials, which then cannot be read until the request is sent again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/orgs/{org}/helm/repos/{repo} (the `ReplaceRepository` operationId).
+	ReplaceRepository(ctx context.Context, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, body ReplaceRepositoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCharts List the charts of a repository
+	//
+	// Lists the charts of a repository by name, as its index has them now. An OCI registry does not list its charts: 422 `repository-not-listed`.
+	//
+	// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo}/charts (the `ListCharts` operationId).
+	ListCharts(ctx context.Context, org OrgPath, repo RepoPath, params *ListChartsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListChartVersions List a chart's versions
+	//
+	// Lists the versions of a chart, newest first: those of the index, or the tags of the registry that are versions. A page of a registry has 20 at
+	// most, since each takes a request.
+	//
+	// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo}/charts/{chart} (the `ListChartVersions` operationId).
+	ListChartVersions(ctx context.Context, org OrgPath, repo RepoPath, chart ChartPath, params *ListChartVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetPlan Get a plan
 	//
@@ -1208,7 +1247,9 @@ func (c *Client) ListRepositories(ctx context.Context, org OrgPath, params *List
 
 // AddRepositoryWithBody Add a chart repository
 //
-// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when a chart is deployed.
+// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when its charts are listed or one is deployed.
+// Credentials are kept in Secrets Manager. They are sent over TLS to the URL's host alone: not to where it redirects, nor to other hosts that its
+// index names. The one exception is a registry's token service at another host of the same site, such as auth.docker.io of registry-1.docker.io.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1227,7 +1268,9 @@ func (c *Client) AddRepositoryWithBody(ctx context.Context, org OrgPath, content
 
 // AddRepository Add a chart repository
 //
-// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when a chart is deployed.
+// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when its charts are listed or one is deployed.
+// Credentials are kept in Secrets Manager. They are sent over TLS to the URL's host alone: not to where it redirects, nor to other hosts that its
+// index names. The one exception is a registry's token service at another host of the same site, such as auth.docker.io of registry-1.docker.io.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1246,7 +1289,7 @@ func (c *Client) AddRepository(ctx context.Context, org OrgPath, body AddReposit
 
 // RemoveRepository Remove a chart repository
 //
-// Forgets the repository. Deployments keep the charts they have, by digest.
+// Forgets the repository and its credentials. Deployments keep the charts they have, by digest.
 //
 // Corresponds with DELETE /api/v1/orgs/{org}/helm/repos/{repo} (the `RemoveRepository` operationId).
 func (c *Client) RemoveRepository(ctx context.Context, org OrgPath, repo RepoPath, params *RemoveRepositoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1268,6 +1311,81 @@ func (c *Client) RemoveRepository(ctx context.Context, org OrgPath, repo RepoPat
 // Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo} (the `GetRepository` operationId).
 func (c *Client) GetRepository(ctx context.Context, org OrgPath, repo RepoPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRepositoryRequest(c.Server, org, repo)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRepositoryWithBody Replace a chart repository
+//
+// Replaces the URL and the credentials together: what is left out is taken away. Deployments keep the charts they have, by digest. An answer of 5xx
+// may have changed the repository and not its credentials, which then cannot be read until the request is sent again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/orgs/{org}/helm/repos/{repo} (the `ReplaceRepository` operationId).
+func (c *Client) ReplaceRepositoryWithBody(ctx context.Context, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRepositoryRequestWithBody(c.Server, org, repo, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceRepository Replace a chart repository
+//
+// Replaces the URL and the credentials together: what is left out is taken away. Deployments keep the charts they have, by digest. An answer of 5xx
+// may have changed the repository and not its credentials, which then cannot be read until the request is sent again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/orgs/{org}/helm/repos/{repo} (the `ReplaceRepository` operationId).
+func (c *Client) ReplaceRepository(ctx context.Context, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, body ReplaceRepositoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceRepositoryRequest(c.Server, org, repo, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCharts List the charts of a repository
+//
+// Lists the charts of a repository by name, as its index has them now. An OCI registry does not list its charts: 422 `repository-not-listed`.
+//
+// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo}/charts (the `ListCharts` operationId).
+func (c *Client) ListCharts(ctx context.Context, org OrgPath, repo RepoPath, params *ListChartsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChartsRequest(c.Server, org, repo, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListChartVersions List a chart's versions
+//
+// Lists the versions of a chart, newest first: those of the index, or the tags of the registry that are versions. A page of a registry has 20 at
+// most, since each takes a request.
+//
+// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo}/charts/{chart} (the `ListChartVersions` operationId).
+func (c *Client) ListChartVersions(ctx context.Context, org OrgPath, repo RepoPath, chart ChartPath, params *ListChartVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChartVersionsRequest(c.Server, org, repo, chart, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3786,6 +3904,240 @@ func NewGetRepositoryRequest(server string, org OrgPath, repo RepoPath) (*http.R
 	return req, nil
 }
 
+// NewReplaceRepositoryRequest calls the generic ReplaceRepository builder with application/json body
+func NewReplaceRepositoryRequest(server string, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, body ReplaceRepositoryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceRepositoryRequestWithBody(server, org, repo, params, "application/json", bodyReader)
+}
+
+// NewReplaceRepositoryRequestWithBody constructs an http.Request for the ReplaceRepository method, with any body, and a specified content type
+func NewReplaceRepositoryRequestWithBody(server string, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "org", org, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "repo", repo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/orgs/%s/helm/repos/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListChartsRequest constructs an http.Request for the ListCharts method
+func NewListChartsRequest(server string, org OrgPath, repo RepoPath, params *ListChartsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "org", org, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "repo", repo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/orgs/%s/helm/repos/%s/charts", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListChartVersionsRequest constructs an http.Request for the ListChartVersions method
+func NewListChartVersionsRequest(server string, org OrgPath, repo RepoPath, chart ChartPath, params *ListChartVersionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "org", org, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "repo", repo, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "chart", chart, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/orgs/%s/helm/repos/%s/charts/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "provenance", params.Provenance, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetPlanRequest constructs an http.Request for the GetPlan method
 func NewGetPlanRequest(server string, org OrgPath, planHash PlanHashPath) (*http.Request, error) {
 	var err error
@@ -4680,7 +5032,9 @@ type ClientWithResponsesInterface interface {
 
 	// AddRepositoryWithBodyWithResponse Add a chart repository
 	//
-	// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when a chart is deployed.
+	// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when its charts are listed or one is deployed.
+	// Credentials are kept in Secrets Manager. They are sent over TLS to the URL's host alone: not to where it redirects, nor to other hosts that its
+	// index names. The one exception is a registry's token service at another host of the same site, such as auth.docker.io of registry-1.docker.io.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4689,7 +5043,9 @@ type ClientWithResponsesInterface interface {
 
 	// AddRepositoryWithResponse Add a chart repository
 	//
-	// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when a chart is deployed.
+	// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when its charts are listed or one is deployed.
+	// Credentials are kept in Secrets Manager. They are sent over TLS to the URL's host alone: not to where it redirects, nor to other hosts that its
+	// index names. The one exception is a registry's token service at another host of the same site, such as auth.docker.io of registry-1.docker.io.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4698,7 +5054,7 @@ type ClientWithResponsesInterface interface {
 
 	// RemoveRepositoryWithResponse Remove a chart repository
 	//
-	// Forgets the repository. Deployments keep the charts they have, by digest.
+	// Forgets the repository and its credentials. Deployments keep the charts they have, by digest.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4713,6 +5069,45 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo} (the `GetRepository` operationId).
 	GetRepositoryWithResponse(ctx context.Context, org OrgPath, repo RepoPath, reqEditors ...RequestEditorFn) (*GetRepositoryResponse, error)
+
+	// ReplaceRepositoryWithBodyWithResponse Replace a chart repository
+	//
+	// Replaces the URL and the credentials together: what is left out is taken away. Deployments keep the charts they have, by digest. An answer of 5xx
+	// may have changed the repository and not its credentials, which then cannot be read until the request is sent again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/orgs/{org}/helm/repos/{repo} (the `ReplaceRepository` operationId).
+	ReplaceRepositoryWithBodyWithResponse(ctx context.Context, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRepositoryResponse, error)
+
+	// ReplaceRepositoryWithResponse Replace a chart repository
+	//
+	// Replaces the URL and the credentials together: what is left out is taken away. Deployments keep the charts they have, by digest. An answer of 5xx
+	// may have changed the repository and not its credentials, which then cannot be read until the request is sent again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/orgs/{org}/helm/repos/{repo} (the `ReplaceRepository` operationId).
+	ReplaceRepositoryWithResponse(ctx context.Context, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, body ReplaceRepositoryJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRepositoryResponse, error)
+
+	// ListChartsWithResponse List the charts of a repository
+	//
+	// Lists the charts of a repository by name, as its index has them now. An OCI registry does not list its charts: 422 `repository-not-listed`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo}/charts (the `ListCharts` operationId).
+	ListChartsWithResponse(ctx context.Context, org OrgPath, repo RepoPath, params *ListChartsParams, reqEditors ...RequestEditorFn) (*ListChartsResponse, error)
+
+	// ListChartVersionsWithResponse List a chart's versions
+	//
+	// Lists the versions of a chart, newest first: those of the index, or the tags of the registry that are versions. A page of a registry has 20 at
+	// most, since each takes a request.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo}/charts/{chart} (the `ListChartVersions` operationId).
+	ListChartVersionsWithResponse(ctx context.Context, org OrgPath, repo RepoPath, chart ChartPath, params *ListChartVersionsParams, reqEditors ...RequestEditorFn) (*ListChartVersionsResponse, error)
 
 	// GetPlanWithResponse Get a plan
 	//
@@ -7657,6 +8052,297 @@ func (r GetRepositoryResponse) ContentType() string {
 	return ""
 }
 
+type ReplaceRepositoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Repository
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Malformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *PreconditionFailed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *WrongContentType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Invalid
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Failed
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceRepositoryResponse) GetJSON200() *Repository {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON400() *Malformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON412() *PreconditionFailed {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON413() *TooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON415() *WrongContentType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSON422() *Invalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaceRepositoryResponse) GetApplicationProblemJSONDefault() *Failed {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceRepositoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceRepositoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceRepositoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceRepositoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListChartsResponse200Headers the declared response headers of an HTTP 200 response for ListCharts
+type ListChartsResponse200Headers struct {
+	ETag string
+}
+
+type ListChartsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ListedChartList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Malformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Invalid
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Failed
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListChartsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChartsResponse) GetJSON200() *ListedChartList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListChartsResponse) GetApplicationProblemJSON400() *Malformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListChartsResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListChartsResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ListChartsResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListChartsResponse) GetApplicationProblemJSON422() *Invalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListChartsResponse) GetApplicationProblemJSONDefault() *Failed {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChartsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChartsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChartsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChartsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListChartVersionsResponse200Headers the declared response headers of an HTTP 200 response for ListChartVersions
+type ListChartVersionsResponse200Headers struct {
+	ETag string
+}
+
+type ListChartVersionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChartVersionList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Malformed
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthenticated
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Conflict
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Invalid
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Failed
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListChartVersionsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChartVersionsResponse) GetJSON200() *ChartVersionList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListChartVersionsResponse) GetApplicationProblemJSON400() *Malformed {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListChartVersionsResponse) GetApplicationProblemJSON401() *Unauthenticated {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListChartVersionsResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ListChartVersionsResponse) GetApplicationProblemJSON409() *Conflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListChartVersionsResponse) GetApplicationProblemJSON422() *Invalid {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListChartVersionsResponse) GetApplicationProblemJSONDefault() *Failed {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChartVersionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChartVersionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChartVersionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChartVersionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetPlanResponse200Headers the declared response headers of an HTTP 200 response for GetPlan
 type GetPlanResponse200Headers struct {
 	ETag string
@@ -8968,7 +9654,9 @@ func (c *ClientWithResponses) ListRepositoriesWithResponse(ctx context.Context, 
 
 // AddRepositoryWithBodyWithResponse Add a chart repository
 //
-// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when a chart is deployed.
+// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when its charts are listed or one is deployed.
+// Credentials are kept in Secrets Manager. They are sent over TLS to the URL's host alone: not to where it redirects, nor to other hosts that its
+// index names. The one exception is a registry's token service at another host of the same site, such as auth.docker.io of registry-1.docker.io.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8983,7 +9671,9 @@ func (c *ClientWithResponses) AddRepositoryWithBodyWithResponse(ctx context.Cont
 
 // AddRepositoryWithResponse Add a chart repository
 //
-// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when a chart is deployed.
+// Records a repository under a name, so that `name/chart` names a chart of it. It is first read when its charts are listed or one is deployed.
+// Credentials are kept in Secrets Manager. They are sent over TLS to the URL's host alone: not to where it redirects, nor to other hosts that its
+// index names. The one exception is a registry's token service at another host of the same site, such as auth.docker.io of registry-1.docker.io.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8998,7 +9688,7 @@ func (c *ClientWithResponses) AddRepositoryWithResponse(ctx context.Context, org
 
 // RemoveRepositoryWithResponse Remove a chart repository
 //
-// Forgets the repository. Deployments keep the charts they have, by digest.
+// Forgets the repository and its credentials. Deployments keep the charts they have, by digest.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9024,6 +9714,69 @@ func (c *ClientWithResponses) GetRepositoryWithResponse(ctx context.Context, org
 		return nil, err
 	}
 	return ParseGetRepositoryResponse(rsp)
+}
+
+// ReplaceRepositoryWithBodyWithResponse Replace a chart repository
+//
+// Replaces the URL and the credentials together: what is left out is taken away. Deployments keep the charts they have, by digest. An answer of 5xx
+// may have changed the repository and not its credentials, which then cannot be read until the request is sent again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/orgs/{org}/helm/repos/{repo} (the `ReplaceRepository` operationId).
+func (c *ClientWithResponses) ReplaceRepositoryWithBodyWithResponse(ctx context.Context, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceRepositoryResponse, error) {
+	rsp, err := c.ReplaceRepositoryWithBody(ctx, org, repo, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRepositoryResponse(rsp)
+}
+
+// ReplaceRepositoryWithResponse Replace a chart repository
+//
+// Replaces the URL and the credentials together: what is left out is taken away. Deployments keep the charts they have, by digest. An answer of 5xx
+// may have changed the repository and not its credentials, which then cannot be read until the request is sent again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/orgs/{org}/helm/repos/{repo} (the `ReplaceRepository` operationId).
+func (c *ClientWithResponses) ReplaceRepositoryWithResponse(ctx context.Context, org OrgPath, repo RepoPath, params *ReplaceRepositoryParams, body ReplaceRepositoryJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceRepositoryResponse, error) {
+	rsp, err := c.ReplaceRepository(ctx, org, repo, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceRepositoryResponse(rsp)
+}
+
+// ListChartsWithResponse List the charts of a repository
+//
+// Lists the charts of a repository by name, as its index has them now. An OCI registry does not list its charts: 422 `repository-not-listed`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo}/charts (the `ListCharts` operationId).
+func (c *ClientWithResponses) ListChartsWithResponse(ctx context.Context, org OrgPath, repo RepoPath, params *ListChartsParams, reqEditors ...RequestEditorFn) (*ListChartsResponse, error) {
+	rsp, err := c.ListCharts(ctx, org, repo, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChartsResponse(rsp)
+}
+
+// ListChartVersionsWithResponse List a chart's versions
+//
+// Lists the versions of a chart, newest first: those of the index, or the tags of the registry that are versions. A page of a registry has 20 at
+// most, since each takes a request.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/orgs/{org}/helm/repos/{repo}/charts/{chart} (the `ListChartVersions` operationId).
+func (c *ClientWithResponses) ListChartVersionsWithResponse(ctx context.Context, org OrgPath, repo RepoPath, chart ChartPath, params *ListChartVersionsParams, reqEditors ...RequestEditorFn) (*ListChartVersionsResponse, error) {
+	rsp, err := c.ListChartVersions(ctx, org, repo, chart, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChartVersionsResponse(rsp)
 }
 
 // GetPlanWithResponse Get a plan
@@ -11745,6 +12498,270 @@ func ParseGetRepositoryResponse(rsp *http.Response) (*GetRepositoryResponse, err
 	switch {
 	case rsp.StatusCode == 200:
 		var headers GetRepositoryResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceRepositoryResponse parses an HTTP response from a ReplaceRepositoryWithResponse call
+func ParseReplaceRepositoryResponse(rsp *http.Response) (*ReplaceRepositoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceRepositoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Repository
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Malformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest WrongContentType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListChartsResponse parses an HTTP response from a ListChartsWithResponse call
+func ParseListChartsResponse(rsp *http.Response) (*ListChartsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChartsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ListedChartList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Malformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListChartsResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListChartVersionsResponse parses an HTTP response from a ListChartVersionsWithResponse call
+func ParseListChartVersionsResponse(rsp *http.Response) (*ListChartVersionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChartVersionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChartVersionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Malformed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Invalid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListChartVersionsResponse200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/openapi/client"
@@ -99,7 +101,7 @@ func isProblem(err error, status int) bool {
 }
 
 // explain says on Err why a command ended.
-func (a *app) explain(ctx context.Context, err error) {
+func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) {
 	var refused *refusedError
 	var unanswered *unansweredError
 	var ended *endedError
@@ -119,7 +121,10 @@ func (a *app) explain(ctx context.Context, err error) {
 		a.complain("       Is SWELL_URL (%s) right, and is it up?", a.url)
 	default:
 		a.complain("swell: %s", sentence(err.Error()))
-		a.complain("       See swell --help, or --help of a command.")
+		if cmd.HasParent() {
+			a.complain("       Usage: %s", cmd.UseLine())
+		}
+		a.complain("       See %s --help.", cmd.CommandPath())
 	}
 }
 

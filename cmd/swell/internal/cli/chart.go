@@ -26,7 +26,7 @@ const (
 )
 
 func (a *app) chartCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "chart", Aliases: []string{"charts"}, Short: "Push charts"}
+	cmd := &cobra.Command{Use: "chart", Aliases: []string{"charts"}, Short: "Push charts, and look at their versions"}
 	cmd.AddCommand(&cobra.Command{
 		Use: "push FOLDER|ARCHIVE", Short: "Push a chart, from its folder or as helm package made it", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,7 +40,7 @@ func (a *app) chartCommand() *cobra.Command {
 				return t
 			})
 		},
-	})
+	}, a.chartVersions())
 	return cmd
 }
 

@@ -52,11 +52,11 @@ func Main(ctx context.Context, p Process) int {
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	a.explain(ctx, err)
+	a.explain(ctx, cmd, err)
 	var unanswered *unansweredError
 	var refused *refusedError
 	var ended *endedError
@@ -92,7 +92,7 @@ Exit codes: 0 done; 1 a run did not succeed on every target; 2 the command line 
 	flags.StringVar(&a.key, "token", "", "the key; better given as SWELL_TOKEN, which other users of the machine cannot see")
 	flags.StringVarP(&a.output, "output", "o", "table", "table, json or yaml")
 	flags.DurationVar(&a.interval, "interval", time.Second, "how often a watch asks")
-	root.AddCommand(a.clusterCommand(), a.groupCommand(), a.chartCommand(), a.repoCommand(),
+	root.AddCommand(a.clusterCommand(), a.groupCommand(), a.chartCommand(), a.repoCommand(), a.searchCommand(),
 		a.deployCommand(), a.planCommand(), a.applyCommand(), a.statusCommand(), a.valuesCommand(), a.listCommand(), a.checkCommand(), a.syncCommand(), a.driftCommand(), a.settingsCommand(), a.deleteCommand(),
 		a.historyCommand(), a.rollbackCommand(),
 		a.runsCommand(), a.runCommand(), a.versionCommand())

@@ -20,7 +20,7 @@ import (
 type deployFlags struct {
 	group, chart, version, namespace, mode string
 	timeout                                time.Duration
-	reuse, reset, dryRun                   bool
+	reuse, reset, dryRun, acceptMoved      bool
 	values                                 valueFlags
 	secret                                 []string
 	installOnJoin                          bool
@@ -64,6 +64,7 @@ func (f *deployFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.removalLimit, "removal-limit", 0, "the percentage of its targets that the deployment may lose at once, 1 to 100; 50 if never said")
 	flags.DurationVar(&f.timeout, "timeout", 0, "how long a target may take to become ready, such as 10m")
 	flags.BoolVar(&f.reuse, "reuse-values", false, "merge the values over those of the deployment")
+	flags.BoolVar(&f.acceptMoved, "accept-moved-chart", false, "take a version that was published anew since this deployment had it")
 	flags.BoolVar(&f.reset, "reset-values", false, "begin from the chart's values, also where no value is given")
 	f.values.register(cmd)
 	flags.StringArrayVar(&f.secret, "secret-path", nil, "the path of a value that is masked when it is read, such as auth.password; may be repeated; replaces those it has")
@@ -108,6 +109,7 @@ func (a *app) deployRequest(cmd *cobra.Command, f deployFlags) (openapi.Deployme
 	request := openapi.DeploymentRequest{
 		Version: f.version, Namespace: f.namespace, Mode: openapi.Mode(f.mode), Values: common, ValueOverrides: overrides,
 		ReuseValues: f.reuse || !f.reset && common == nil && overrides == nil, DryRun: f.dryRun, SecretPaths: f.secret,
+		AcceptMovedChart: f.acceptMoved,
 	}
 	if cmd.Flags().Changed("install-on-join") {
 		request.InstallOnJoin = &f.installOnJoin

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,8 @@ func (a *app) drift(ctx context.Context, group, release, cluster string) (openap
 	return read[openapi.DriftReport](a.api.GetDriftWithResponse(ctx, a.org, group, release, &openapi.GetDriftParams{Field: openapi.FieldName, Cluster: cluster}))
 }
 
+const maxDriftCell = 40
+
 func driftTable(report openapi.DriftReport) *table {
 	t := &table{head: []string{"CLUSTER", "OBJECT", "FIELD", "WANT", "LIVE", "BY", "SINCE"}}
 	for _, target := range report.Targets {
@@ -45,7 +48,7 @@ func driftTable(report openapi.DriftReport) *table {
 			if f.Op == openapi.DriftOpMissing {
 				field = "missing"
 			}
-			t.add(target.ClusterName, f.Kind+"/"+f.Name, field, plain(f.Want), plain(f.Live), f.Manager, ago(target.Since, time.Now()))
+			t.add(target.ClusterName, f.Kind+"/"+f.Name, field, clip(plain(f.Want), maxDriftCell), clip(plain(f.Live), maxDriftCell), f.Manager, ago(target.Since, time.Now()))
 		}
 	}
 	if len(t.rows) == 0 {
@@ -165,7 +168,8 @@ func (a *app) driftAdoptCommand(group, cluster *string) *cobra.Command {
 	var watch watchFlags
 	cmd := &cobra.Command{
 		Use: "adopt RELEASE --group GROUP --cluster CLUSTER --kind KIND --name NAME --path PATH", Short: "Make a live value the desired one", Args: cobra.ExactArgs(1),
-		Long: `Make the live value of a field the desired one: find the chart value that makes the field, set it for that cluster, and bring it there.`,
+		Long: `Make the live value of a field the desired one: find the chart value that makes the field, set it for that cluster, and bring it there.
+That is an update of the whole deployment: it may put other differences right too, on any target, so first ignore or adopt what is to stay.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Cluster, request.Kind, request.Name, request.Path = *cluster, flags.kind, flags.name, flags.path
 			adoption, err := once[openapi.Adoption](cmd.Context(), a, func(key client.RequestEditorFn) (answer, error) {
@@ -227,11 +231,14 @@ func (a *app) settingsCommand() *cobra.Command {
 }
 
 func settingsTable(d openapi.DeploymentSummary) *table {
-	limit := ""
+	limit := "50 %" // what holds if never said
 	if d.RemovalLimitPercent > 0 {
 		limit = fmt.Sprintf("%d %%", d.RemovalLimitPercent)
 	}
 	t := &table{head: []string{"RELEASE", "MODE", "INSTALL ON JOIN", "REMOVAL LIMIT", "IGNORED"}}
-	t.add(d.ReleaseName, string(d.Mode), fmt.Sprint(d.InstallOnJoin), limit, fmt.Sprintf("%d rules", len(d.DriftIgnore)))
+	t.add(d.ReleaseName, string(d.Mode), fmt.Sprint(d.InstallOnJoin), limit, many(len(d.DriftIgnore), "rule"))
+	for _, r := range d.DriftIgnore {
+		t.notes = append(t.notes, "ignored: "+strings.Join(notEmpty(r.Kind, r.Namespace, r.Name, r.Path), " "))
+	}
 	return t
 }

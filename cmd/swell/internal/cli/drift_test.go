@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
@@ -23,7 +24,9 @@ func (in *installation) GetDrift(w http.ResponseWriter, r *http.Request, _, _, r
 					Path: "spec.replicas", Want: 2, Live: 5, Manager: "kubectl-scale", Detected: "manifest"})
 			}
 			if i == 0 {
-				drift.Findings = append(drift.Findings, openapi.DriftFinding{Kind: "ConfigMap", Namespace: "default", Name: "web", Op: openapi.DriftOpMissing, Detected: "manifest"})
+				drift.Findings = append(drift.Findings, openapi.DriftFinding{Kind: "ConfigMap", Namespace: "default", Name: "web", Op: openapi.DriftOpMissing, Detected: "manifest"},
+					openapi.DriftFinding{Kind: "ConfigMap", Namespace: "default", Name: "long", Op: openapi.DriftOpChanged, Path: "data.a",
+						Want: strings.Repeat("x", 100), Live: "x", Manager: "kubectl-edit", Detected: "manifest"})
 			}
 			report.Targets = append(report.Targets, drift)
 		}

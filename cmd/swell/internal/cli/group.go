@@ -201,11 +201,13 @@ func (a *app) groupDelete() *cobra.Command {
 			}
 			if len(accepted.Runs) == 0 {
 				a.say("group %s is deleted", args[0])
+			} else {
+				a.say("group %s stays until these runs have ended; then delete it again", args[0])
 			}
 			return a.followAll(cmd.Context(), accepted, watch)
 		},
 	}
-	cmd.Flags().BoolVar(&params.RemoveDeployments, "remove-deployments", false, "remove its deployments from every cluster first")
+	cmd.Flags().BoolVar(&params.RemoveDeployments, "remove-deployments", false, "remove its deployments from every cluster first; the group is deleted by asking again")
 	watch.register(cmd)
 	return cmd
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/swell-sh/swell/shared/openapi/server/admitdeployment"
 	"github.com/swell-sh/swell/shared/openapi/server/api"
 	"github.com/swell-sh/swell/shared/openapi/server/importcluster"
+	"github.com/swell-sh/swell/shared/openapi/server/searchcharts"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -39,7 +40,7 @@ type installation struct {
 // newInstallation serves every operation by the routes of the function it belongs to, below the path that a local stack has.
 func newInstallation(last string) http.Handler {
 	in := &installation{last: last, looks: map[string]int{}}
-	functions := map[string]http.Handler{"api": api.New(in), "import-cluster": importcluster.New(in), "admit-deployment": admitdeployment.New(in)}
+	functions := map[string]http.Handler{"api": api.New(in), "import-cluster": importcluster.New(in), "admit-deployment": admitdeployment.New(in), "search-charts": searchcharts.New(in)}
 	mux := http.NewServeMux()
 	for _, op := range openapi.Operations() {
 		mux.Handle(op.Pattern, functions[op.Function])
@@ -218,39 +219,6 @@ func (in *installation) DeleteClusterGroup(w http.ResponseWriter, r *http.Reques
 		in.groups = slices.Delete(in.groups, i, i+1)
 		w.WriteHeader(http.StatusNoContent)
 	}
-}
-
-func (in *installation) ListRepositories(w http.ResponseWriter, _ *http.Request, _ string, _ openapi.ListRepositoriesParams) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	openapi.Write(w, http.StatusOK, openapi.RepositoryList{Items: in.repos})
-}
-
-func (in *installation) AddRepository(w http.ResponseWriter, r *http.Request, _ string) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if request, ok := body[openapi.RepositoryRequest](in, w, r); ok {
-		repo := openapi.Repository{Name: request.Name, URL: request.URL, CreatedAt: epoch}
-		in.repos = append(in.repos, repo)
-		openapi.Write(w, http.StatusCreated, repo)
-	}
-}
-
-func (in *installation) GetRepository(w http.ResponseWriter, r *http.Request, _, name string) {
-	for _, repo := range in.repos {
-		if repo.Name == name {
-			openapi.Write(w, http.StatusOK, repo)
-			return
-		}
-	}
-	openapi.WriteProblem(w, r, problem.NotFound("repository-not-found", "there is no chart repository %q", name).Try("list the repositories"))
-}
-
-func (in *installation) RemoveRepository(w http.ResponseWriter, _ *http.Request, _, name string, _ openapi.RemoveRepositoryParams) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.repos = slices.DeleteFunc(in.repos, func(r openapi.Repository) bool { return r.Name == name })
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // PushChart keeps the archive as last.json, for a script to look into.

@@ -69,6 +69,32 @@ func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " ")
 }
 
+// clip is text that fits a cell; -o yaml has all of it.
+func clip(s string, letters int) string {
+	runes := []rune(oneLine(s))
+	if len(runes) <= letters {
+		return string(runes)
+	}
+	return string(runes[:letters-1]) + "…"
+}
+
+// clipped is text in a cell; what does not fit is said below, about whom.
+func (t *table) clipped(about, s string, letters int) string {
+	cell := clip(s, letters)
+	if cell != oneLine(s) {
+		t.notes = append(t.notes, about+": "+oneLine(s))
+	}
+	return cell
+}
+
+// many is a number of things.
+func many(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // ago says how long before now t was.
 func ago(t, now time.Time) string {
 	if t.IsZero() {

@@ -101,11 +101,13 @@ func stepTable(r openapi.RunDetails) *table {
 	steps := &table{head: []string{"STEP", "CLUSTER", "ATTEMPT", "STATUS", "STARTED", "TOOK", "CAUSE"}}
 	for _, s := range r.Steps {
 		steps.add(s.State, s.ClusterName, strconv.Itoa(s.Attempt), string(s.Status), s.StartedAt.Local().Format(time.TimeOnly),
-			took(s.StartedAt, s.EndedAt, time.Now()), because(s.Code, s.Cause))
+			took(s.StartedAt, s.EndedAt, time.Now()), clip(because(s.Code, s.Cause), maxCause))
 	}
 	t.notes = append(t.notes, "", strings.TrimSuffix(steps.String(), "\n"))
 	return t
 }
+
+const maxCause = 70 // letters of a cause in a table
 
 // targetTable has one line a target; the run itself stands below.
 func targetTable(r openapi.RunDetails) *table {
@@ -116,7 +118,7 @@ func targetTable(r openapi.RunDetails) *table {
 			revision = strconv.Itoa(target.Revision)
 		}
 		t.add(target.ClusterName, string(target.Action), string(target.Status), revision,
-			took(target.StartedAt, target.EndedAt, time.Now()), causeOf(target))
+			took(target.StartedAt, target.EndedAt, time.Now()), t.clipped(target.ClusterName, causeOf(target), maxCause))
 	}
 	t.notes = append(t.notes, "", title(r)+": "+ending(r, time.Now()))
 	return t

@@ -47,6 +47,8 @@ DEPLOYED means that the cluster accepted the release; HEALTH says whether it run
 	return cmd
 }
 
+const maxDiffers = 40
+
 func statusTable(d openapi.Deployment) *table {
 	t := &table{head: []string{"CLUSTER", "CLOUD", "STATUS", "HEALTH", "REVISION", "CHART", "STALE/DIFFERS", "OBSERVED"}}
 	for _, target := range d.TargetClusters {
@@ -55,7 +57,7 @@ func statusTable(d openapi.Deployment) *table {
 			revision = strconv.Itoa(target.Observed.Revision)
 			chart = strings.Join(notEmpty(d.ChartName, target.Observed.ChartVersion), "-")
 		}
-		t.add(target.ClusterName, target.Cloud, string(target.Status), string(target.Health), revision, chart, differs(target),
+		t.add(target.ClusterName, target.Cloud, string(target.Status), string(target.Health), revision, chart, t.clipped(target.ClusterName, differs(target), maxDiffers),
 			ago(target.ObservedAt, time.Now()))
 		if why := because(target.Error.Code, target.Error.Cause); why != "" {
 			t.notes = append(t.notes, fmt.Sprintf("%s: %s", target.ClusterName, why))
@@ -73,9 +75,9 @@ func statusTable(d openapi.Deployment) *table {
 func differs(target openapi.TargetCluster) string {
 	switch {
 	case target.Status == openapi.TargetStatusDRIFTED:
-		return fmt.Sprintf("%d objects; see swell drift", target.Drift.Objects)
+		return many(target.Drift.Objects, "object") + "; see swell drift"
 	case len(target.Differs) > 0:
-		return strings.Join(target.Differs, ",")
+		return strings.Join(target.Differs, ", ")
 	case target.Stale:
 		return "yes"
 	default:

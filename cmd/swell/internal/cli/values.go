@@ -76,8 +76,5 @@ func valueCell(l openapi.ValueLeaf) string {
 	if err != nil {
 		return "?"
 	}
-	if cell := []rune(string(raw)); len(cell) > maxCell {
-		return string(cell[:maxCell-1]) + "…"
-	}
-	return string(raw)
+	return clip(string(raw), maxCell)
 }

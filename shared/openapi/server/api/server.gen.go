@@ -91,6 +91,9 @@ type ServerInterface interface {
 	// GetRepository Get a chart repository
 	// (GET /api/v1/orgs/{org}/helm/repos/{repo})
 	GetRepository(w http.ResponseWriter, r *http.Request, org OrgPath, repo RepoPath)
+	// ReplaceRepository Replace a chart repository
+	// (PUT /api/v1/orgs/{org}/helm/repos/{repo})
+	ReplaceRepository(w http.ResponseWriter, r *http.Request, org OrgPath, repo RepoPath, params ReplaceRepositoryParams)
 	// GetPlan Get a plan
 	// (GET /api/v1/orgs/{org}/plans/{planHash})
 	GetPlan(w http.ResponseWriter, r *http.Request, org OrgPath, planHash PlanHashPath)
@@ -2007,6 +2010,65 @@ func (siw *ServerInterfaceWrapper) GetRepository(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// ReplaceRepository operation middleware
+func (siw *ServerInterfaceWrapper) ReplaceRepository(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "org" -------------
+	var org OrgPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "org", r.PathValue("org"), &org, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "org", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "repo" -------------
+	var repo RepoPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "repo", r.PathValue("repo"), &repo, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "repo", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceRepositoryParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReplaceRepository(w, r, org, repo, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetPlan operation middleware
 func (siw *ServerInterfaceWrapper) GetPlan(w http.ResponseWriter, r *http.Request) {
 
@@ -2611,6 +2673,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/orgs/{org}/helm/repos", wrapper.AddRepository)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/api/v1/orgs/{org}/helm/repos/{repo}", wrapper.RemoveRepository)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/orgs/{org}/helm/repos/{repo}", wrapper.GetRepository)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/orgs/{org}/helm/repos/{repo}", wrapper.ReplaceRepository)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/orgs/{org}/plans/{planHash}", wrapper.GetPlan)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/orgs/{org}/plans/{planHash}/apply", wrapper.ApplyPlan)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/orgs/{org}/plans/{planHash}/targets/{cluster}", wrapper.GetPlanTarget)

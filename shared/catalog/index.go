@@ -1,4 +1,4 @@
-package chart
+package catalog
 
 import (
 	"bytes"
@@ -28,7 +28,6 @@ func (e indexError) Error() string { return string(e) }
 // versionsIn reads one chart's versions from an index.yaml. An index of 20 MiB takes two seconds and 330 MB to parse as YAML, so only the lines
 // about that chart are, where the index is laid out as Helm writes it; any other layout must be small. No versions means: not listed.
 func versionsIn(index []byte, chart string) ([]listed, error) {
-	index = withoutMark(index)
 	if trimmed := bytes.TrimSpace(index); len(trimmed) > 0 && trimmed[0] == '{' {
 		return fromJSON(trimmed, chart)
 	}
@@ -92,11 +91,22 @@ func parseSmall(document []byte, into any) error {
 // section cuts the lines of one chart from an index whose entries stand one below the other, each on a line of its own. It says false of any
 // other layout.
 func section(index []byte, chart string) (part []byte, regular bool) {
+	regular = sections(index, func(name string, lines []byte) (enough bool) {
+		if name == chart {
+			part = lines
+		}
+		return part != nil
+	})
+	return part, regular
+}
+
+// sections hands on the lines of each chart in turn, until that is enough.
+func sections(index []byte, with func(chart string, lines []byte) (enough bool)) (regular bool) {
 	entries, ok := after(index, "entries:")
 	if !ok {
-		return nil, false
+		return false
 	}
-	start, offset, indent := -1, 0, -1
+	chart, start, offset, indent := "", -1, 0, -1
 	for line := range bytes.Lines(entries) {
 		begin := offset
 		offset += len(line)
@@ -104,29 +114,25 @@ func section(index []byte, chart string) (part []byte, regular bool) {
 		item := strings.HasPrefix(text, "-") // a list may stand as deep as the key that it belongs to
 		if indent < 0 && text != "" {
 			if indent = depth; indent == 0 || item {
-				return nil, false
+				return false
 			}
 		}
-		switch {
-		case text == "" || depth > indent || depth == indent && item:
+		if text == "" || depth > indent || depth == indent && item {
 			continue
-		case start >= 0:
-			return entries[start:begin], true
-		case depth < indent:
-			return nil, true
+		}
+		if start >= 0 && with(chart, entries[start:begin]) || depth < indent {
+			return true
 		}
 		key, ok := strings.CutSuffix(text, ":")
 		if !ok {
-			return nil, false
+			return false
 		}
-		if strings.Trim(key, `"'`) == chart {
-			start = begin
-		}
+		chart, start = strings.Trim(key, `"'`), begin
 	}
 	if start >= 0 {
-		return entries[start:], true
+		with(chart, entries[start:])
 	}
-	return nil, indent > 0
+	return indent > 0
 }
 
 // after is what follows the one line that says text.

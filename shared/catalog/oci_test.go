@@ -1,4 +1,4 @@
-package chart_test
+package catalog_test
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/swell-sh/swell/shared/catalog"
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/problem"
 )
@@ -83,11 +84,11 @@ func TestRegistry(t *testing.T) {
 	host := loopback(t, nil)
 	archives := map[string][]byte{}
 	for _, tag := range []string{"1.0.0", "1.10.0", "1.9.0", "2.0.0_build.7", "3.0.0-rc.1", "latest"} {
-		archives[tag] = packed(entry{name: "web/values.yaml", body: "tag: " + tag})
+		archives[tag] = archiveOf(t, tag)
 		push(t, host, "org/web", tag, helmConfig, helmLayer, archives[tag])
 	}
-	push(t, host, "org/image", "1.0.0", string(types.OCIConfigJSON), string(types.OCILayer), packed())
-	push(t, host, "org/odd", "1.0.0", helmConfig, string(types.OCILayer), packed())
+	push(t, host, "org/image", "1.0.0", string(types.OCIConfigJSON), string(types.OCILayer), archiveOf(t, ""))
+	push(t, host, "org/odd", "1.0.0", helmConfig, string(types.OCILayer), archiveOf(t, ""))
 	push(t, host, "org/large", "1.0.0", helmConfig, helmLayer, make([]byte, chart.MaxArchive+1))
 
 	tests := map[string]struct{ ref, version, want, code string }{
@@ -99,24 +100,24 @@ func TestRegistry(t *testing.T) {
 		"Tag":          {"org/web:1.0.0", "", "1.0.0", ""},
 		"TagNoVersion": {"org/web:latest", "", "latest", ""},
 		"Both":         {"org/web:1.0.0", "1.0.0", "1.0.0", ""},
-		"Contradicted": {"org/web:1.0.0", "1.9.0", "", chart.CodeRef},
-		"NoVersion":    {"org/web", "7.0.0", "", chart.CodeVersionNotFound},
-		"NoRange":      {"org/web", ">7", "", chart.CodeVersionNotFound},
-		"NoTag":        {"org/web:7.0.0", "", "", chart.CodeVersionNotFound},
-		"Nonsense":     {"org/web", "a b", "", chart.CodeVersion},
-		"NoChart":      {"org/none", "1.0.0", "", chart.CodeNotFound},
-		"NoChartAtAll": {"org/none", "", "", chart.CodeNotFound},
-		"Image":        {"org/image", "1.0.0", "", chart.CodeNotFound},
-		"NoLayer":      {"org/odd", "1.0.0", "", chart.CodeNotFound},
+		"Contradicted": {"org/web:1.0.0", "1.9.0", "", catalog.CodeRef},
+		"NoVersion":    {"org/web", "7.0.0", "", catalog.CodeVersionNotFound},
+		"NoRange":      {"org/web", ">7", "", catalog.CodeVersionNotFound},
+		"NoTag":        {"org/web:7.0.0", "", "", catalog.CodeVersionNotFound},
+		"Nonsense":     {"org/web", "a b", "", catalog.CodeVersion},
+		"NoChart":      {"org/none", "1.0.0", "", catalog.CodeNotFound},
+		"NoChartAtAll": {"org/none", "", "", catalog.CodeNotFound},
+		"Image":        {"org/image", "1.0.0", "", catalog.CodeNotFound},
+		"NoLayer":      {"org/odd", "1.0.0", "", catalog.CodeNotFound},
 		"Large":        {"org/large", "1.0.0", "", chart.CodeTooLarge},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			ref, err := chart.ParseRef("oci://" + host + "/" + tc.ref)
+			ref, err := catalog.ParseRef("oci://" + host + "/" + tc.ref)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := fetcher().Resolve(t.Context(), ref, tc.version, nil)
+			got, err := fetcher().Resolve(t.Context(), ref, tc.version, catalog.Source{})
 			if tc.code != "" {
 				if p, ok := problem.From(err); !ok || p.Code != tc.code {
 					t.Errorf("got %+v, %v, want %s", got, err, tc.code)
@@ -124,14 +125,14 @@ func TestRegistry(t *testing.T) {
 				return
 			}
 			digest := chart.Digest(archives[tc.want])
-			want := chart.Resolved{
+			want := catalog.Resolved{
 				Ref: ref, Name: "web", Version: strings.ReplaceAll(tc.want, "_", "+"),
 				URL: "oci://" + host + "/org/web@" + digest, Digest: digest,
 			}
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Fatal(diff, err)
 			}
-			archive, err := fetcher().Fetch(t.Context(), got)
+			archive, err := fetcher().Fetch(t.Context(), got, catalog.Source{})
 			if err != nil || chart.Digest(archive) != digest {
 				t.Errorf("fetching gave %d bytes, %v", len(archive), err)
 			}
@@ -141,12 +142,12 @@ func TestRegistry(t *testing.T) {
 
 func TestIndexLeadsToRegistry(t *testing.T) {
 	host := loopback(t, nil)
-	archive := packed()
+	archive := archiveOf(t, "")
 	push(t, host, "org/web", "1.2.3", helmConfig, helmLayer, archive)
 	for name, tc := range map[string]struct{ digest, code string }{
 		"Same":  {chart.Digest(archive), ""},
 		"None":  {`""`, ""},
-		"Other": {chart.Digest(nil), chart.CodeRepository},
+		"Other": {chart.Digest(nil), catalog.CodeRepository},
 	} {
 		t.Run(name, func(t *testing.T) {
 			index := "entries:\n  web:\n  - version: 1.2.3\n    digest: " + tc.digest + "\n    urls: [\"oci://" + host + "/org/web:1.2.3\"]\n"
@@ -160,7 +161,7 @@ func TestIndexLeadsToRegistry(t *testing.T) {
 			if err != nil || got.Digest != chart.Digest(archive) || got.Ref.Repository != "stable" {
 				t.Fatalf("got %+v, %v", got, err)
 			}
-			if fetched, err := fetcher().Fetch(t.Context(), got); err != nil || len(fetched) != len(archive) {
+			if fetched, err := fetcher().Fetch(t.Context(), got, catalog.Source{}); err != nil || len(fetched) != len(archive) {
 				t.Errorf("got %d bytes, %v", len(fetched), err)
 			}
 		})
@@ -183,16 +184,16 @@ func TestRegistryThatRefuses(t *testing.T) {
 		host, version, code string
 		status              int
 	}{
-		"Down":       {answering(http.StatusServiceUnavailable, "/v2/"), "1.0.0", chart.CodeUnreachable, http.StatusFailedDependency},
-		"DownLater":  {answering(http.StatusBadGateway, "/manifests/"), "1.0.0", chart.CodeUnreachable, http.StatusFailedDependency},
-		"Private":    {answering(http.StatusForbidden, "/manifests/"), "1.0.0", chart.CodeNotFound, http.StatusUnprocessableEntity},
-		"NoListing":  {answering(http.StatusForbidden, "/tags/list"), "", chart.CodeVersionRequired, http.StatusUnprocessableEntity},
-		"NotThere":   {"127.0.0.1:1", "1.0.0", chart.CodeUnreachable, http.StatusFailedDependency},
-		"NoRegistry": {strings.TrimPrefix(site(t, nil), "http://"), "1.0.0", chart.CodeNotFound, http.StatusUnprocessableEntity},
+		"Down":       {answering(http.StatusServiceUnavailable, "/v2/"), "1.0.0", catalog.CodeUnreachable, http.StatusFailedDependency},
+		"DownLater":  {answering(http.StatusBadGateway, "/manifests/"), "1.0.0", catalog.CodeUnreachable, http.StatusFailedDependency},
+		"Private":    {answering(http.StatusForbidden, "/manifests/"), "1.0.0", catalog.CodeNotFound, http.StatusUnprocessableEntity},
+		"NoListing":  {answering(http.StatusForbidden, "/tags/list"), "", catalog.CodeVersionRequired, http.StatusUnprocessableEntity},
+		"NotThere":   {"127.0.0.1:1", "1.0.0", catalog.CodeUnreachable, http.StatusFailedDependency},
+		"NoRegistry": {strings.TrimPrefix(site(t, nil), "http://"), "1.0.0", catalog.CodeNotFound, http.StatusUnprocessableEntity},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := fetcher().Resolve(t.Context(), chart.Ref{OCI: tc.host + "/org/web", Name: "web"}, tc.version, nil)
+			_, err := fetcher().Resolve(t.Context(), catalog.Ref{OCI: tc.host + "/org/web", Name: "web"}, tc.version, catalog.Source{})
 			if p, ok := problem.From(err); !ok || p.Code != tc.code || p.Status != tc.status {
 				t.Errorf("got %v, want %s", err, tc.code)
 			}
@@ -201,7 +202,7 @@ func TestRegistryThatRefuses(t *testing.T) {
 }
 
 func TestRegistryThatSendsSomethingElse(t *testing.T) {
-	archive := packed()
+	archive := archiveOf(t, "")
 	host := loopback(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, chart.Digest(archive)) {
@@ -212,11 +213,11 @@ func TestRegistryThatSendsSomethingElse(t *testing.T) {
 		})
 	})
 	push(t, host, "org/web", "1.0.0", helmConfig, helmLayer, archive)
-	found, err := fetcher().Resolve(t.Context(), chart.Ref{OCI: host + "/org/web", Name: "web"}, "1.0.0", nil)
+	found, err := fetcher().Resolve(t.Context(), catalog.Ref{OCI: host + "/org/web", Name: "web"}, "1.0.0", catalog.Source{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := fetcher().Fetch(t.Context(), found); err == nil {
+	if got, err := fetcher().Fetch(t.Context(), found, catalog.Source{}); err == nil {
 		t.Errorf("took %d bytes", len(got))
 	}
 }

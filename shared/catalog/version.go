@@ -1,4 +1,4 @@
-package chart
+package catalog
 
 import (
 	"regexp"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -24,7 +25,7 @@ func pick(versions []string, want string) (int, error) {
 	}
 	meets, err := semver.NewConstraint(constraint)
 	if err != nil {
-		return -1, versionProblem("%s is neither a version nor a range of versions", quoted(want))
+		return -1, versionProblem("%s is neither a version nor a range of versions", chart.Quoted(want))
 	}
 	best, newest := -1, (*semver.Version)(nil)
 	for i, s := range versions {
@@ -52,5 +53,5 @@ func versionNotFound(ref Ref, want string) *problem.Problem {
 	if want == "" {
 		return problem.Invalid(CodeVersionNotFound, "chart %s has no stable version", ref).At("version").Try("Name a pre-release by its full version.")
 	}
-	return problem.Invalid(CodeVersionNotFound, "chart %s has no version %s", ref, quoted(want)).At("version").Try("Give a version that was published, a range such as ^1.2, or none.")
+	return problem.Invalid(CodeVersionNotFound, "chart %s has no version %s", ref, chart.Quoted(want)).At("version").Try("Give a version that was published, a range such as ^1.2, or none.")
 }

@@ -1,4 +1,4 @@
-package chart
+package catalog
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -31,11 +33,11 @@ func (f *Fetcher) resolveOCI(ctx context.Context, ref Ref, version string) (Reso
 	defer cancel()
 	repository, err := name.NewRepository(ref.OCI, name.StrictValidation)
 	if err != nil {
-		return Resolved{}, refProblem("oci://%s is not oci://host/path[:tag]", Printable(ref.OCI, 200))
+		return Resolved{}, refProblem("oci://%s is not oci://host/path[:tag]", chart.Printable(ref.OCI, 200))
 	}
-	registry, err := remote.NewPuller(f.options()...)
+	registry, err := f.puller()
 	if err != nil {
-		return Resolved{}, fmt.Errorf("preparing to ask registry %s: %w", repository.RegistryStr(), err)
+		return Resolved{}, err
 	}
 	tag, err := f.tagOf(ctx, registry, repository, ref, version)
 	if err != nil {
@@ -43,7 +45,7 @@ func (f *Fetcher) resolveOCI(ctx context.Context, ref Ref, version string) (Reso
 	}
 	found, err := registry.Get(ctx, repository.Tag(tag))
 	if err != nil {
-		return Resolved{}, registryProblem(ctx, ref, tag, err)
+		return Resolved{}, f.registryProblem(ctx, ref, tag, err)
 	}
 	digest, err := chartLayer(ref, found.Manifest)
 	if err != nil {
@@ -60,7 +62,7 @@ func (f *Fetcher) tagOf(ctx context.Context, registry *remote.Puller, repository
 	asTag := strings.ReplaceAll(version, "+", "_")
 	switch {
 	case ref.Tag != "" && version != "" && asTag != ref.Tag:
-		return "", problem.Invalid(CodeRef, "the chart's tag is %s, but the version is %s", ref.Tag, quoted(version)).At("version").
+		return "", problem.Invalid(CodeRef, "the chart's tag is %s, but the version is %s", ref.Tag, chart.Quoted(version)).At("version").
 			Try("Give one of the two.")
 	case ref.Tag != "":
 		return ref.Tag, nil
@@ -69,11 +71,11 @@ func (f *Fetcher) tagOf(ctx context.Context, registry *remote.Puller, repository
 	}
 	versions, err := tags(ctx, registry, repository)
 	if err != nil {
-		if refused, ok := errors.AsType[*transport.Error](err); ok && refused.StatusCode != http.StatusNotFound && refused.StatusCode < 500 {
+		if refused, ok := errors.AsType[*transport.Error](err); ok && !f.rejected(refused) && refused.StatusCode != http.StatusNotFound && refused.StatusCode < 500 {
 			return "", problem.Invalid(CodeVersionRequired, "registry %s does not list the versions of chart %s", repository.RegistryStr(), ref).At("version").
 				Try("Give an exact version.")
 		}
-		return "", registryProblem(ctx, ref, "", err)
+		return "", f.registryProblem(ctx, ref, "", err)
 	}
 	i, err := pick(versions, version)
 	if err != nil {
@@ -115,10 +117,10 @@ func chartLayer(ref Ref, manifest []byte) (string, error) {
 		if layer.MediaType != layerType {
 			continue
 		}
-		if layer.Size > MaxArchive {
-			return "", tooLarge("the archive has more than %d MiB", MaxArchive>>20)
+		if layer.Size > chart.MaxArchive {
+			return "", tooLarge("the archive has more than %d MiB", chart.MaxArchive>>20)
 		}
-		if digest := layer.Digest.String(); digestForm.MatchString(digest) {
+		if digest := layer.Digest.String(); chart.DigestForm.MatchString(digest) {
 			return digest, nil
 		}
 	}
@@ -134,19 +136,19 @@ func (f *Fetcher) fetchOCI(ctx context.Context, r Resolved) ([]byte, error) {
 	}
 	layer, err := remote.Layer(at, append(f.options(), remote.WithContext(ctx))...)
 	if err != nil {
-		return nil, registryProblem(ctx, r.Ref, r.Version, err)
+		return nil, f.registryProblem(ctx, r.Ref, r.Version, err)
 	}
 	content, err := layer.Compressed()
 	if err != nil {
-		return nil, registryProblem(ctx, r.Ref, r.Version, err)
+		return nil, f.registryProblem(ctx, r.Ref, r.Version, err)
 	}
 	defer content.Close() //nolint:errcheck // it was only read
-	archive, err := io.ReadAll(io.LimitReader(content, MaxArchive+1))
+	archive, err := io.ReadAll(io.LimitReader(content, chart.MaxArchive+1))
 	if err != nil {
-		return nil, registryProblem(ctx, r.Ref, r.Version, err)
+		return nil, f.registryProblem(ctx, r.Ref, r.Version, err)
 	}
-	if len(archive) > MaxArchive {
-		return nil, tooLarge("the archive has more than %d MiB", MaxArchive>>20)
+	if len(archive) > chart.MaxArchive {
+		return nil, tooLarge("the archive has more than %d MiB", chart.MaxArchive>>20)
 	}
 	return archive, nil
 }
@@ -158,8 +160,17 @@ func (f *Fetcher) timeout() time.Duration {
 	return defaultTimeout
 }
 
+func (f *Fetcher) puller() (*remote.Puller, error) {
+	registry, err := remote.NewPuller(f.options()...)
+	if err != nil {
+		return nil, fmt.Errorf("preparing to ask a registry: %w", err)
+	}
+	return registry, nil
+}
+
 func (f *Fetcher) options() []remote.Option {
 	return []remote.Option{
+		remote.WithAuth(f.source.authenticator()),
 		remote.WithTransport(shortAnswers{f.client}),
 		remote.WithUserAgent("swell"),
 		remote.WithRetryBackoff(remote.Backoff{Duration: 200 * time.Millisecond, Factor: 3, Steps: 2}),
@@ -181,7 +192,7 @@ func (s shortAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response.Body = limitedBody{io.LimitReader(response.Body, MaxArchive+1), response.Body}
+	response.Body = limitedBody{io.LimitReader(response.Body, chart.MaxArchive+1), response.Body}
 	return response, nil
 }
 
@@ -191,7 +202,7 @@ type limitedBody struct {
 }
 
 // registryProblem says what a registry's error means. Registries answer 401 or 403 for what does not exist, so as not to tell.
-func registryProblem(ctx context.Context, ref Ref, version string, err error) error {
+func (f *Fetcher) registryProblem(ctx context.Context, ref Ref, version string, err error) error {
 	refused, ok := errors.AsType[*transport.Error](err)
 	if !ok {
 		return unreachable(ctx, "the registry of chart "+ref.String(), err)
@@ -206,8 +217,12 @@ func registryProblem(ctx context.Context, ref Ref, version string, err error) er
 	case refused.StatusCode == http.StatusNotFound:
 		return problem.Invalid(CodeNotFound, "the registry has no chart %s", ref).At("chart").Try("Name it as helm pull does: oci://host/path/chart.")
 	case refused.StatusCode == http.StatusUnauthorized, refused.StatusCode == http.StatusForbidden:
+		if f.source.Name != "" {
+			host, _, _ := strings.Cut(ref.OCI, "/")
+			return f.unauthorized("the registry of chart "+ref.String(), &url.URL{Scheme: "https", Host: host})
+		}
 		return problem.Invalid(CodeNotFound, "the registry has no chart %s, or none for everybody", ref).At("chart").
-			Try("Private registries are not supported yet: upload the archive with POST helm/charts.")
+			Try("Add the registry as a repository with its credentials, POST helm/repos, and name the chart repository/chart.")
 	}
 	return problem.With(StatusUnreachable, CodeUnreachable, "the registry of chart %s answered %d", ref, refused.StatusCode).At("chart").
 		Try("Try again when it answers.")

@@ -1,4 +1,4 @@
-package chart
+package catalog
 
 import (
 	"regexp"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -21,6 +22,9 @@ const (
 	CodeRepositoryUnknown = "repository-unknown"
 	CodeRepository        = "repository-invalid"
 	CodeUnreachable       = "repository-unreachable"
+	CodeUnauthorized      = "repository-unauthorized"
+	CodeTLS               = "repository-tls"
+	CodeNoListing         = "repository-not-listed"
 )
 
 const maxVersion = 256
@@ -46,6 +50,11 @@ func (r Ref) String() string {
 	return "oci://" + r.OCI
 }
 
+// SameChart says whether both name one chart, of whatever tag.
+func (r Ref) SameChart(other Ref) bool {
+	return r.Digest == "" && r.Repository == other.Repository && r.OCI == other.OCI && r.Name == other.Name
+}
+
 // ParseRef reads "repository/chart", "oci://host/path[:tag]" or "sha256:<64 hexadecimal digits>".
 func ParseRef(s string) (Ref, error) {
 	rest, oci := strings.CutPrefix(s, "oci://")
@@ -57,21 +66,21 @@ func ParseRef(s string) (Ref, error) {
 	case oci:
 		return parseOCI(rest)
 	case strings.HasPrefix(s, "sha256:"):
-		if !digestForm.MatchString(s) {
+		if !chart.DigestForm.MatchString(s) {
 			return Ref{}, refProblem("a digest is sha256: and 64 hexadecimal digits in lower case")
 		}
 		return Ref{Digest: s}, nil
 	case strings.Contains(s, "://"):
 		return Ref{}, refProblem("a chart is not named by such a URL")
 	}
-	repository, chart, ok := strings.Cut(s, "/")
+	repository, named, ok := strings.Cut(s, "/")
 	if !ok {
-		return Ref{}, refProblem("%s names no repository", quoted(s))
+		return Ref{}, refProblem("%s names no repository", chart.Quoted(s))
 	}
-	if !chartName.MatchString(repository) || !chartName.MatchString(chart) {
-		return Ref{}, refProblem("%s is not repository/chart in letters, digits, dots, dashes and underscores", quoted(s))
+	if !chart.NameForm.MatchString(repository) || !chart.NameForm.MatchString(named) {
+		return Ref{}, refProblem("%s is not repository/chart in letters, digits, dots, dashes and underscores", chart.Quoted(s))
 	}
-	return Ref{Repository: repository, Name: chart}, nil
+	return Ref{Repository: repository, Name: named}, nil
 }
 
 func parseOCI(s string) (Ref, error) {
@@ -79,12 +88,12 @@ func parseOCI(s string) (Ref, error) {
 	if colon := strings.LastIndexByte(s, ':'); colon > strings.LastIndexByte(s, '/') {
 		path, tag = s[:colon], s[colon+1:]
 		if !tagForm.MatchString(tag) {
-			return Ref{}, refProblem("oci://%s has no valid tag", Printable(s, 200))
+			return Ref{}, refProblem("oci://%s has no valid tag", chart.Printable(s, 200))
 		}
 	}
 	_, elements, _ := strings.Cut(path, "/")
 	if _, err := name.NewRepository(path, name.StrictValidation); err != nil || !pathForm.MatchString(elements) {
-		return Ref{}, refProblem("oci://%s is not oci://host/path[:tag]", Printable(s, 200))
+		return Ref{}, refProblem("oci://%s is not oci://host/path[:tag]", chart.Printable(s, 200))
 	}
 	return Ref{OCI: path, Name: path[strings.LastIndexByte(path, '/')+1:], Tag: tag}, nil
 }

@@ -1,4 +1,4 @@
-package chart_test
+package catalog_test
 
 import (
 	"strings"
@@ -6,13 +6,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/swell-sh/swell/shared/chart"
+	"github.com/swell-sh/swell/shared/catalog"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
 func TestParseRef(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0a", 32)
-	tests := map[string]chart.Ref{
+	tests := map[string]catalog.Ref{
 		"stable/web":                      {Repository: "stable", Name: "web"},
 		"my.repo-1/web_app.2":             {Repository: "my.repo-1", Name: "web_app.2"},
 		"oci://ghcr.io/org/charts/web":    {OCI: "ghcr.io/org/charts/web", Name: "web"},
@@ -23,7 +23,7 @@ func TestParseRef(t *testing.T) {
 	}
 	for text, want := range tests {
 		t.Run(text, func(t *testing.T) {
-			got, err := chart.ParseRef(text)
+			got, err := catalog.ParseRef(text)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +45,7 @@ func TestParseRefRefuses(t *testing.T) {
 		"sha256:", "sha256:abc", "sha256:" + strings.Repeat("A", 64), "sha256:" + strings.Repeat("a", 65), "sha256:../../etc/passwd", strings.Repeat("a", 600) + "/web",
 	} {
 		t.Run(text, func(t *testing.T) {
-			if got, err := chart.ParseRef(text); !problem.Is(err, chart.CodeRef) {
+			if got, err := catalog.ParseRef(text); !problem.Is(err, catalog.CodeRef) {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})

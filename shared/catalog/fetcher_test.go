@@ -1,7 +1,8 @@
-package chart_test
+package catalog_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/swell-sh/swell/shared/catalog"
 	"github.com/swell-sh/swell/shared/chart"
+	"github.com/swell-sh/swell/shared/helmtest"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/repository"
 )
@@ -48,12 +51,25 @@ func indexOf(versions ...string) string {
 	return b.String()
 }
 
-func fetcher() *chart.Fetcher { return chart.NewFetcher(&http.Client{}) }
+func fetcher() *catalog.Fetcher { return fetcherBy(&http.Client{}) }
 
-func resolve(t *testing.T, url, version string) (chart.Resolved, error) {
+func fetcherBy(client *http.Client) *catalog.Fetcher {
+	return catalog.NewFetcher(client, func(trust *tls.Config) http.RoundTripper { return &http.Transport{TLSClientConfig: trust} })
+}
+
+// archiveOf is a good chart's.
+func archiveOf(t *testing.T, tag string) []byte {
 	t.Helper()
-	repositories := []repository.Repository{{Name: "other", URL: "http://127.0.0.1:1"}, {Name: "stable", URL: url}}
-	return fetcher().Resolve(t.Context(), chart.Ref{Repository: "stable", Name: "web"}, version, repositories)
+	return helmtest.Chart{"Chart.yaml": helmtest.Meta("web", "1.2.3"), "values.yaml": "tag: " + tag}.Archive(t)
+}
+
+func stable(url string) catalog.Source {
+	return catalog.Source{Repository: repository.Repository{Name: "stable", URL: url}}
+}
+
+func resolve(t *testing.T, url, version string) (catalog.Resolved, error) {
+	t.Helper()
+	return fetcher().Resolve(t.Context(), catalog.Ref{Repository: "stable", Name: "web"}, version, stable(url))
 }
 
 func TestResolveChoosesVersion(t *testing.T) {
@@ -75,10 +91,10 @@ func TestResolveChoosesVersion(t *testing.T) {
 		"Range":           {"/charts", ">=1.0.0 <1.10.0", "1.9.0", ""},
 		"Part":            {"/charts", "1", "1.10.0", ""},
 		"PreReleaseRange": {"/charts", ">2.0.0-0", "3.0.0-rc.1", ""},
-		"None":            {"/charts", "7.0.0", "", chart.CodeVersionNotFound},
-		"NoneStable":      {"/pre", "", "", chart.CodeVersionNotFound},
-		"NoVersion":       {"/charts", "latest", "", chart.CodeVersion},
-		"LongVersion":     {"/charts", strings.Repeat("1", 300), "", chart.CodeVersion},
+		"None":            {"/charts", "7.0.0", "", catalog.CodeVersionNotFound},
+		"NoneStable":      {"/pre", "", "", catalog.CodeVersionNotFound},
+		"NoVersion":       {"/charts", "latest", "", catalog.CodeVersion},
+		"LongVersion":     {"/charts", strings.Repeat("1", 300), "", catalog.CodeVersion},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -89,8 +105,8 @@ func TestResolveChoosesVersion(t *testing.T) {
 				}
 				return
 			}
-			want := chart.Resolved{
-				Ref: chart.Ref{Repository: "stable", Name: "web"}, Name: "web", Version: tc.want,
+			want := catalog.Resolved{
+				Ref: catalog.Ref{Repository: "stable", Name: "web"}, Name: "web", Version: tc.want,
 				URL: url + strings.TrimSuffix(tc.path, "/") + "/web-" + tc.want + ".tgz",
 			}
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -135,27 +151,27 @@ func TestResolveRefusesIndexes(t *testing.T) {
 		bomb += fmt.Sprintf("%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
 	}
 	tests := map[string]struct{ index, code string }{
-		"Empty":      {"", chart.CodeRepository},
-		"WebPage":    {"<!doctype html>\n<html>", chart.CodeRepository},
-		"NoEntries":  {"apiVersion: v1\n", chart.CodeRepository},
-		"Null":       {"entries:\napiVersion: v1\n", chart.CodeRepository},
-		"List":       {"entries:\n- web\n", chart.CodeRepository},
-		"NotListed":  {"entries:\n  web2:\n  - version: 1.0.0\n", chart.CodeNotFound},
-		"NoVersions": {"entries:\n  web: []\n", chart.CodeNotFound},
-		"AliasBomb":  {bomb + "entries: {web: *k}\n", chart.CodeRepository},
-		"BombInside": {"entries:\n  web:\n  - x: " + strings.ReplaceAll(strings.TrimSpace(bomb), "\n", "\n    ") + "\n", chart.CodeRepository},
-		"Deep":       {"entries: " + strings.Repeat("[", 20_000), chart.CodeRepository},
-		"ManyNodes":  {"entries: {x: [" + strings.Repeat("a,", 1<<20) + "]}", chart.CodeRepository},
-		"LargeOdd":   {"entries: {x: \"" + strings.Repeat("a", 5<<20) + "\"}", chart.CodeRepository},
+		"Empty":      {"", catalog.CodeRepository},
+		"WebPage":    {"<!doctype html>\n<html>", catalog.CodeRepository},
+		"NoEntries":  {"apiVersion: v1\n", catalog.CodeRepository},
+		"Null":       {"entries:\napiVersion: v1\n", catalog.CodeRepository},
+		"List":       {"entries:\n- web\n", catalog.CodeRepository},
+		"NotListed":  {"entries:\n  web2:\n  - version: 1.0.0\n", catalog.CodeNotFound},
+		"NoVersions": {"entries:\n  web: []\n", catalog.CodeNotFound},
+		"AliasBomb":  {bomb + "entries: {web: *k}\n", catalog.CodeRepository},
+		"BombInside": {"entries:\n  web:\n  - x: " + strings.ReplaceAll(strings.TrimSpace(bomb), "\n", "\n    ") + "\n", catalog.CodeRepository},
+		"Deep":       {"entries: " + strings.Repeat("[", 20_000), catalog.CodeRepository},
+		"ManyNodes":  {"entries: {x: [" + strings.Repeat("a,", 1<<20) + "]}", catalog.CodeRepository},
+		"LargeOdd":   {"entries: {x: \"" + strings.Repeat("a", 5<<20) + "\"}", catalog.CodeRepository},
 		"TooLarge":   {strings.Repeat("# long\n", 3<<20), chart.CodeTooLarge},
-		"JSON":       {`{"entries": {"web": 7}}`, chart.CodeRepository},
-		"HalfJSON":   {`{"entries": {"web": `, chart.CodeRepository},
-		"NoURL":      {"entries:\n  web:\n  - version: 1.0.0\n", chart.CodeRepository},
-		"BadURL":     {"entries:\n  web:\n  - version: 1.0.0\n    urls: [\"http://[\"]\n", chart.CodeRepository},
-		"FileURL":    {"entries:\n  web:\n  - version: 1.0.0\n    urls: [\"file:///etc/passwd\"]\n", chart.CodeRepository},
-		"Password":   {"entries:\n  web:\n  - version: 1.0.0\n    urls: [\"https://a:b@example.com/x\"]\n", chart.CodeRepository},
-		"BadOCI":     {"entries:\n  web:\n  - version: 1.0.0\n    urls: [\"oci://x\"]\n", chart.CodeRepository},
-		"BadDigest":  {"entries:\n  web:\n  - version: 1.0.0\n    digest: abc\n    urls: [web.tgz]\n", chart.CodeRepository},
+		"JSON":       {`{"entries": {"web": 7}}`, catalog.CodeRepository},
+		"HalfJSON":   {`{"entries": {"web": `, catalog.CodeRepository},
+		"NoURL":      {"entries:\n  web:\n  - version: 1.0.0\n", catalog.CodeRepository},
+		"BadURL":     {"entries:\n  web:\n  - version: 1.0.0\n    urls: [\"http://[\"]\n", catalog.CodeRepository},
+		"FileURL":    {"entries:\n  web:\n  - version: 1.0.0\n    urls: [\"file:///etc/passwd\"]\n", catalog.CodeRepository},
+		"Password":   {"entries:\n  web:\n  - version: 1.0.0\n    urls: [\"https://a:b@example.com/x\"]\n", catalog.CodeRepository},
+		"BadOCI":     {"entries:\n  web:\n  - version: 1.0.0\n    urls: [\"oci://x\"]\n", catalog.CodeRepository},
+		"BadDigest":  {"entries:\n  web:\n  - version: 1.0.0\n    digest: abc\n    urls: [web.tgz]\n", catalog.CodeRepository},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -204,16 +220,15 @@ func TestResolveNeverLeavesTLS(t *testing.T) {
 		_, _ = w.Write([]byte("entries:\n  web:\n  - version: 1.0.0\n    urls: [\"http://example.com/web.tgz\"]\n"))
 	}))
 	defer server.Close()
-	_, err := chart.NewFetcher(server.Client()).Resolve(t.Context(), chart.Ref{Repository: "stable", Name: "web"}, "",
-		[]repository.Repository{{Name: "stable", URL: server.URL}})
-	if !problem.Is(err, chart.CodeRepository) {
+	_, err := fetcherBy(server.Client()).Resolve(t.Context(), catalog.Ref{Repository: "stable", Name: "web"}, "", stable(server.URL))
+	if !problem.Is(err, catalog.CodeRepository) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestResolveUnknownRepository(t *testing.T) {
-	_, err := fetcher().Resolve(t.Context(), chart.Ref{Repository: "nowhere", Name: "web"}, "", []repository.Repository{{Name: "stable", URL: "http://127.0.0.1:1"}})
-	if p, ok := problem.From(err); !ok || p.Code != chart.CodeRepositoryUnknown || p.Field != "chart" {
+	_, err := fetcher().Resolve(t.Context(), catalog.Ref{Repository: "nowhere", Name: "web"}, "", stable("http://127.0.0.1:1"))
+	if p, ok := problem.From(err); !ok || p.Code != catalog.CodeRepositoryUnknown || p.Field != "chart" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -230,7 +245,7 @@ func TestUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := resolve(t, url, "")
 			p, ok := problem.From(err)
-			if !ok || p.Code != chart.CodeUnreachable || p.Status != http.StatusFailedDependency {
+			if !ok || p.Code != catalog.CodeUnreachable || p.Status != http.StatusFailedDependency {
 				t.Errorf("got %v", err)
 			}
 			if strings.Contains(err.Error(), "hunter2") {
@@ -247,10 +262,10 @@ func (refusing) RoundTrip(*http.Request) (*http.Response, error) {
 }
 
 func TestRefusalOfTheClientIsKept(t *testing.T) {
-	f := chart.NewFetcher(&http.Client{Transport: refusing{}})
-	for name, ref := range map[string]chart.Ref{"Repository": {Repository: "stable", Name: "web"}, "Registry": {OCI: "127.0.0.1:5000/web", Name: "web"}} {
+	f := fetcherBy(&http.Client{Transport: refusing{}})
+	for name, ref := range map[string]catalog.Ref{"Repository": {Repository: "stable", Name: "web"}, "Registry": {OCI: "127.0.0.1:5000/web", Name: "web"}} {
 		t.Run(name, func(t *testing.T) {
-			_, err := f.Resolve(t.Context(), ref, "1.0.0", []repository.Repository{{Name: "stable", URL: "http://127.0.0.1:1"}})
+			_, err := f.Resolve(t.Context(), ref, "1.0.0", stable("http://127.0.0.1:1"))
 			if p, ok := problem.From(err); !ok || p.Code != "url-refused" || p.Field != "chart" {
 				t.Errorf("got %v", err)
 			}
@@ -262,14 +277,14 @@ func TestCanceledIsNoProblem(t *testing.T) {
 	url := site(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := fetcher().Resolve(ctx, chart.Ref{Repository: "stable", Name: "web"}, "", []repository.Repository{{Name: "stable", URL: url}})
+	_, err := fetcher().Resolve(ctx, catalog.Ref{Repository: "stable", Name: "web"}, "", stable(url))
 	if _, ok := problem.From(err); ok || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestFetch(t *testing.T) {
-	archive := packed()
+	archive := archiveOf(t, "")
 	pages := map[string]string{
 		"/web.tgz": string(archive), "/moved.tgz": "-> /web.tgz", "/loop.tgz": "-> /loop.tgz", "/large.tgz": strings.Repeat("x", chart.MaxArchive+1), "/page.tgz": "<html>",
 	}
@@ -278,16 +293,16 @@ func TestFetch(t *testing.T) {
 		"Plain":       {"/web.tgz", "", ""},
 		"Digest":      {"/web.tgz", chart.Digest(archive), ""},
 		"Moved":       {"/moved.tgz", chart.Digest(archive), ""},
-		"OtherDigest": {"/web.tgz", chart.Digest(nil), chart.CodeDigest},
-		"Page":        {"/page.tgz", chart.Digest(archive), chart.CodeDigest},
+		"OtherDigest": {"/web.tgz", chart.Digest(nil), catalog.CodeDigest},
+		"Page":        {"/page.tgz", chart.Digest(archive), catalog.CodeDigest},
 		"Large":       {"/large.tgz", "", chart.CodeTooLarge},
-		"None":        {"/none.tgz", "", chart.CodeUnreachable},
-		"Loop":        {"/loop.tgz", "", chart.CodeUnreachable},
+		"None":        {"/none.tgz", "", catalog.CodeUnreachable},
+		"Loop":        {"/loop.tgz", "", catalog.CodeUnreachable},
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		tc := tests[name]
 		t.Run(name, func(t *testing.T) {
-			got, err := fetcher().Fetch(t.Context(), chart.Resolved{URL: url + tc.path, Digest: tc.digest})
+			got, err := fetcher().Fetch(t.Context(), catalog.Resolved{URL: url + tc.path, Digest: tc.digest}, catalog.Source{})
 			if tc.code == "" {
 				if err != nil || chart.Digest(got) != chart.Digest(archive) {
 					t.Errorf("got %d bytes, %v", len(got), err)
@@ -299,19 +314,19 @@ func TestFetch(t *testing.T) {
 			}
 		})
 	}
-	if _, err := fetcher().Fetch(t.Context(), chart.Resolved{Digest: chart.Digest(archive)}); err == nil {
+	if _, err := fetcher().Fetch(t.Context(), catalog.Resolved{Digest: chart.Digest(archive)}, catalog.Source{}); err == nil {
 		t.Error("fetched from nowhere")
 	}
 }
 
 func TestFetchTakesAnArchiveAsItIs(t *testing.T) {
-	archive := packed()
+	archive := archiveOf(t, "")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip") // some servers call a .tgz so
 		_, _ = w.Write(archive)
 	}))
 	defer server.Close()
-	got, err := fetcher().Fetch(t.Context(), chart.Resolved{URL: server.URL, Digest: chart.Digest(archive)})
+	got, err := fetcher().Fetch(t.Context(), catalog.Resolved{URL: server.URL, Digest: chart.Digest(archive)}, catalog.Source{})
 	if err != nil || len(got) != len(archive) {
 		t.Errorf("got %d bytes, %v", len(got), err)
 	}
@@ -320,16 +335,16 @@ func TestFetchTakesAnArchiveAsItIs(t *testing.T) {
 func TestVerify(t *testing.T) {
 	meta := chart.Meta{Name: "web", Version: "1.2.3"}
 	tests := map[string]struct {
-		resolved chart.Resolved
+		resolved catalog.Resolved
 		code     string
 	}{
-		"Same":       {chart.Resolved{Ref: chart.Ref{Repository: "stable", Name: "web"}, Name: "web", Version: "1.2.3"}, ""},
-		"WithV":      {chart.Resolved{Ref: chart.Ref{Repository: "stable", Name: "web"}, Name: "web", Version: "v1.2.3"}, ""},
-		"Name":       {chart.Resolved{Ref: chart.Ref{Repository: "stable", Name: "api"}, Name: "api", Version: "1.2.3"}, chart.CodeVersionMismatch},
-		"Version":    {chart.Resolved{Ref: chart.Ref{Repository: "stable", Name: "web"}, Name: "web", Version: "1.2.4"}, chart.CodeVersionMismatch},
-		"Digest":     {chart.Resolved{Ref: chart.Ref{Digest: "sha256:x"}}, ""},
-		"DigestV":    {chart.Resolved{Ref: chart.Ref{Digest: "sha256:x"}, Version: "1.2.3"}, ""},
-		"DigestNotV": {chart.Resolved{Ref: chart.Ref{Digest: "sha256:x"}, Version: "2.0.0"}, chart.CodeVersionMismatch},
+		"Same":       {catalog.Resolved{Ref: catalog.Ref{Repository: "stable", Name: "web"}, Name: "web", Version: "1.2.3"}, ""},
+		"WithV":      {catalog.Resolved{Ref: catalog.Ref{Repository: "stable", Name: "web"}, Name: "web", Version: "v1.2.3"}, ""},
+		"Name":       {catalog.Resolved{Ref: catalog.Ref{Repository: "stable", Name: "api"}, Name: "api", Version: "1.2.3"}, catalog.CodeVersionMismatch},
+		"Version":    {catalog.Resolved{Ref: catalog.Ref{Repository: "stable", Name: "web"}, Name: "web", Version: "1.2.4"}, catalog.CodeVersionMismatch},
+		"Digest":     {catalog.Resolved{Ref: catalog.Ref{Digest: "sha256:x"}}, ""},
+		"DigestV":    {catalog.Resolved{Ref: catalog.Ref{Digest: "sha256:x"}, Version: "1.2.3"}, ""},
+		"DigestNotV": {catalog.Resolved{Ref: catalog.Ref{Digest: "sha256:x"}, Version: "2.0.0"}, catalog.CodeVersionMismatch},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

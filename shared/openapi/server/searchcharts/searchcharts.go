@@ -1,0 +1,19 @@
+// Package searchcharts is the routes of the search-charts function.
+package searchcharts
+
+import (
+	"net/http"
+
+	"github.com/swell-sh/swell/shared/openapi"
+)
+
+// New serves the operations that si implements, and refuses what the contract does not have.
+func New(si ServerInterface) http.Handler {
+	mux := http.NewServeMux()
+	HandlerWithOptions(si, StdHTTPServerOptions{
+		BaseRouter:       mux,
+		Middlewares:      []MiddlewareFunc{openapi.CheckParameters},
+		ErrorHandlerFunc: openapi.WriteParameterProblem,
+	})
+	return openapi.Routes(mux)
+}
