@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,9 @@ import (
 	"github.com/swell-sh/swell/shared/provenance"
 	"github.com/swell-sh/swell/shared/release"
 )
+
+// mappingReserve is what the candidates leave of the function's time, to answer and to admit the run.
+const mappingReserve = 8 * time.Second
 
 // rendersAtOnce is how many candidates are tried side by side: each is a child process that may take 512 MB.
 const rendersAtOnce = 2
@@ -183,7 +187,12 @@ func (a *adoption) mapped(ctx context.Context, archive []byte) (diff.Path, error
 		return nil, err
 	}
 	makes := make([]bool, len(candidates))
-	tasks, taskCtx := errgroup.WithContext(ctx)
+	inTime, cancel := context.WithCancel(ctx)
+	if end, ok := ctx.Deadline(); ok {
+		inTime, cancel = context.WithDeadline(ctx, end.Add(-mappingReserve))
+	}
+	defer cancel()
+	tasks, taskCtx := errgroup.WithContext(inTime)
 	tasks.SetLimit(rendersAtOnce)
 	for i, candidate := range candidates {
 		tasks.Go(func() error {
@@ -195,7 +204,12 @@ func (a *adoption) mapped(ctx context.Context, archive []byte) (diff.Path, error
 			return err
 		})
 	}
-	if err := tasks.Wait(); err != nil {
+	err = tasks.Wait()
+	if inTime.Err() != nil && ctx.Err() == nil {
+		return nil, problem.Invalid("drift-mapping-slow", "trying the %d values that could make the field took too long", len(candidates)).At("valuePath").
+			Try("name the value to set")
+	}
+	if err != nil {
 		return nil, err
 	}
 	var paths []diff.Path

@@ -202,14 +202,32 @@ func TestAdoptDriftOfADeploymentThatMoved(t *testing.T) {
 	}
 }
 
+// An HTTP answer must come in time, also where a chart has many values that could be it.
+func TestAdoptDriftThatTakesLong(t *testing.T) {
+	replicas := drift.Finding{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web", Op: drift.Changed, Detected: drift.ByManifest,
+		Path: "spec.replicas", Want: 2.0, Live: 5.0}
+	m := &memory{archive: shop.Archive(t), values: deployment.Values{Common: map[string]any{"token": "s3cret"}}, findings: []drift.Finding{replicas}}
+	late, cancel := context.WithTimeout(t.Context(), mappingReserve)
+	defer cancel()
+	answered := m.adoptIn(late, t, openapi.AdoptRequest{Cluster: "pke", Kind: "Deployment", Name: "web", Path: "spec.replicas"})
+	if answered.Code != http.StatusUnprocessableEntity || !strings.Contains(answered.Body.String(), `"drift-mapping-slow"`) || len(m.admitted) > 0 {
+		t.Errorf("%d %s", answered.Code, answered.Body)
+	}
+}
+
 func (m *memory) adopt(t *testing.T, request openapi.AdoptRequest) *httptest.ResponseRecorder {
+	t.Helper()
+	return m.adoptIn(t.Context(), t, request)
+}
+
+func (m *memory) adoptIn(ctx context.Context, t *testing.T, request openapi.AdoptRequest) *httptest.ResponseRecorder {
 	t.Helper()
 	raw, err := json.Marshal(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := handler{store: m, objects: m, machines: m, log: slog.New(slog.DiscardHandler), now: time.Now}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/orgs/o/clustergroups/g/deployments/web/drift/adopt", strings.NewReader(string(raw)))
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/v1/orgs/o/clustergroups/g/deployments/web/drift/adopt", strings.NewReader(string(raw)))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer good")
 	w := httptest.NewRecorder()

@@ -150,16 +150,16 @@ func TestApplyAtOnce(t *testing.T) {
 		})
 	}
 	t.Run("late, again, and after a change", func(t *testing.T) {
-		for want, prepare := range map[string]func(t *testing.T) string{
-			"plan-expired": func(t *testing.T) string { hash, _ := s.shown(t, -time.Second); return hash },
-			"plan-applied": func(t *testing.T) string {
+		for want, prepare := range map[string]func() string{
+			"plan-expired": func() string { hash, _ := s.shown(t, -time.Second); return hash },
+			"plan-applied": func() string {
 				hash, _ := s.shown(t, time.Hour)
 				if got := apply(hash)(); got != "accepted" {
 					t.Errorf("applied once: %s", got)
 				}
 				return hash
 			},
-			"plan-stale": func(t *testing.T) string {
+			"plan-stale": func() string {
 				hash, d := s.shown(t, time.Hour)
 				if got := update(d)(); got != "accepted" {
 					t.Errorf("updated: %s", got)
@@ -167,7 +167,7 @@ func TestApplyAtOnce(t *testing.T) {
 				return hash
 			},
 		} {
-			hash := prepare(t)
+			hash := prepare()
 			if got := apply(hash)(); got != want {
 				t.Errorf("applied, it is %s, want %s", got, want)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -121,12 +122,14 @@ func (h handler) plannedObjects(ctx context.Context, org string, t run.Target) (
 	return objects, json.Unmarshal(raw, &objects)
 }
 
+const defaultPage = 100 // objects, as the contract has it
+
 // maxPage keeps an answer well below API Gateway's 6 MB, of which base64 may take a third.
 const maxPage = 4 << 20
 
 // pageOf describes the objects from the cursor on: up to limit of them, and less where they are large.
 func pageOf(objects []diff.Object, limit int, cursor string) (page []openapi.PlannedObject, next string, err error) {
-	start := 0
+	start, limit := 0, cmp.Or(limit, defaultPage)
 	if cursor != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(cursor)
 		if err == nil {

@@ -71,7 +71,7 @@ type handler struct {
 
 // handleQueue checks the clusters that the tick found due. A check that fails is tried again, and then lies in the dead-letter queue.
 func (h handler) handleQueue(ctx context.Context, in events.SQSEvent) (events.SQSEventResponse, error) {
-	var out events.SQSEventResponse
+	out := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}} // null is not taken for none everywhere
 	for _, m := range in.Records {
 		var ref workflow.TargetRef
 		err := json.Unmarshal([]byte(m.Body), &ref)

@@ -22,9 +22,11 @@ import (
 )
 
 var (
-	every = flag.Int("every", 16, "of how many requests one is a point of fault; with 1, each is")
+	every = flag.Int("every", 20, "of how many requests one is a point of fault; with 1, each is")
 	delay = flag.Duration("delay", 10*time.Millisecond, "what a slow cluster takes for each answer")
 )
+
+func firstPoint() int64 { return 1 + int64(*every-1)/2 }
 
 const objectsEach = 10 // ConfigMaps of a generation
 
@@ -105,7 +107,7 @@ func TestFaultAtEachRequestOfAnUpgrade(t *testing.T) {
 			t.Parallel()
 			s := newFaulty(t)
 			points := 0
-			for k := int64(1); ; k += int64(*every) {
+			for k := firstPoint(); ; k += int64(*every) {
 				for _, newer := range []bool{false, true} {
 					if !s.try(t, fault, k, newer) {
 						t.Logf("%s: %d points, then repaired by the same run and by a newer one: %s", name, points, s.outcomes())

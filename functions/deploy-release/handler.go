@@ -159,6 +159,9 @@ func (v verb) do(ctx context.Context) error {
 	case release.None:
 		return errors.Join(v.observe(ctx, rel, history), v.inSync(ctx, rel))
 	case release.Repair:
+		if err := v.tell(ctx, release.Repair); err != nil {
+			return err
+		}
 		if err := v.repair(ctx, client, live); err != nil {
 			return err
 		}
@@ -190,7 +193,10 @@ func (v verb) change(ctx context.Context, client *kube.Client, cred kube.Credent
 		return errors.Join(applyErr, err)
 	}
 	v.prune(context.WithoutCancel(ctx), client, after, rel.Healthy)
-	return applyErr
+	if applyErr != nil || action == release.Uninstall || rel.Drift == nil || rel.Drift.Objects == 0 {
+		return applyErr
+	}
+	return v.putBack(ctx, client, rel, after)
 }
 
 // decide looks at the objects only where the record is as it should be: any other action writes them anyway.

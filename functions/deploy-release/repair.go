@@ -43,9 +43,6 @@ func (v verb) differences(ctx context.Context, client *kube.Client, manifest []b
 
 // repair puts the live objects right, and looks whether they are. There is no new revision: the release is as it should be.
 func (v verb) repair(ctx context.Context, client *kube.Client, live comparison) error {
-	if err := v.tell(ctx, release.Repair); err != nil {
-		return err
-	}
 	findings := live.findings
 	for range repairs {
 		err := client.Repair(ctx, findings, live.manifest, v.entry.Key.Name, v.entry.Key.Namespace, v.mayWrite)
@@ -75,6 +72,20 @@ func (v verb) mayWrite() error {
 		return taskerr.Failed("mutation-refused", "the lease is about to end, so nothing is written any more; the next run repairs what is left")
 	}
 	return nil
+}
+
+// putBack repairs what the verb left of a drift that was known: Helm's patches keep a field that somebody added.
+func (v verb) putBack(ctx context.Context, client *kube.Client, rel release.Release, history []record.Meta) error {
+	live, err := v.compare(ctx, client, history[0])
+	if err != nil {
+		return err
+	}
+	if len(live.findings) > 0 {
+		if err := v.repair(ctx, client, live); err != nil {
+			return err
+		}
+	}
+	return v.inSync(ctx, rel)
 }
 
 // inSync clears the drift that was recorded: there is none now.

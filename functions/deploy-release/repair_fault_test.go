@@ -30,7 +30,7 @@ func TestFaultAtEachRequestOfARepair(t *testing.T) {
 			t.Parallel()
 			s := newFaulty(t)
 			points := 0
-			for k := int64(1); ; k += int64(*every) {
+			for k := firstPoint(); ; k += int64(*every) {
 				s.breakObjects()
 				if !s.meets(t, fault, k) {
 					break
@@ -51,7 +51,7 @@ func TestChangeAtEachRequestOfARepair(t *testing.T) {
 	s := newFaulty(t)
 	all := s.server.Objects("configmaps")
 	points := 0
-	for k := int64(1); ; k += int64(*every) {
+	for k := firstPoint(); ; k += int64(*every) {
 		s.breakObjects()
 		mark := fmt.Sprint(k)
 		someone := fault{codes: []string{"drift-remains"}, on: func(_ context.Context, _ *http.Request, late bool) *metav1.Status {

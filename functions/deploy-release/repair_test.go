@@ -30,6 +30,32 @@ func (s *told) SetDrift(_ context.Context, _ release.Key, found release.Drift, p
 	return news, nil
 }
 
+// An upgrade over a drift that is known puts right what Helm's patch leaves: a field that somebody added.
+func TestUpgradeRepairsWhatIsKnown(t *testing.T) {
+	m, h := newHandler(t)
+	store := &told{memory: m}
+	h.store = store
+	m.deploy(t, h, 1)
+	o := m.server.Objects("configmaps")[0]
+	o["data"].(map[string]any)["added"] = "by hand"
+	o["metadata"].(map[string]any)["managedFields"] = []any{map[string]any{
+		"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "time": "2026-01-01T00:00:00Z",
+		"fieldsV1": map[string]any{"f:data": map[string]any{"f:added": map[string]any{}}},
+	}}
+	m.server.Put(o)
+	m.release.Drift = &release.Drift{Revision: 1, Objects: 1, Fields: 1, At: time.Now().Add(-time.Minute)}
+	store.actions = nil
+	history := m.deploy(t, h, 2)
+	left := false
+	for _, o := range m.server.Objects("configmaps") {
+		_, added := o["data"].(map[string]any)["added"]
+		left = left || added
+	}
+	if left || len(history) != 2 || m.release.Drift.Objects != 0 || len(store.actions) > 0 {
+		t.Errorf("the added field is there: %v; %d revisions, drift %+v, actions %v", left, len(history), m.release.Drift, store.actions)
+	}
+}
+
 // A run that finds the record as desired puts right what somebody changed behind it, without a new revision.
 func TestSyncRepairsTheObjects(t *testing.T) {
 	m, h := newHandler(t)

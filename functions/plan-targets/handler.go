@@ -273,6 +273,7 @@ func (p plan) look(ctx context.Context, t run.Target) (sight, error) {
 	if err != nil {
 		return nothing, err
 	}
+	nothing.kubeVersion = c.Version // Helm's own default is of years ago, and a chart may refuse it
 	client, err := p.clusters.Open(ctx, c)
 	if err != nil {
 		return nothing, err

@@ -27,6 +27,7 @@ type store interface {
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
 	ClaimRelease(ctx context.Context, key release.Key, owner release.Owner) error
 	SetActiveRun(ctx context.Context, key release.Key, run string) error
+	MarkClusterChecked(ctx context.Context, org, id, version string, nodes int, at, next time.Time) error
 }
 
 type objects interface {
@@ -111,6 +112,12 @@ func (h handler) prepare(ctx context.Context, d deployment.Deployment, entry rel
 	defer client.Close()
 	if _, err := client.EnsureNamespace(ctx, entry.Key.Namespace); err != nil {
 		return fmt.Errorf("ensuring namespace %s on cluster %s: %w", entry.Key.Namespace, c.Name, err)
+	}
+	if c.Status == cluster.Unknown { // it was lost, and has just answered
+		now := time.Now().UTC()
+		if err := h.store.MarkClusterChecked(ctx, c.Org, c.ID, c.Version, c.Nodes, now, c.NextCheck(0, true, now)); err != nil {
+			return fmt.Errorf("recording that cluster %s answers: %w", c.Name, err)
+		}
 	}
 	if entry.CRDsRef == "" {
 		return nil

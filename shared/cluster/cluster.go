@@ -107,11 +107,11 @@ const (
 )
 
 // NextCheck is when a cluster that was looked at now is due again: every is what its groups ask for; 0 leaves its schedule as it is, for a look
-// that a person asked for. One that does not answer is left alone for as long again as it has not answered, up to an hour: each wait is twice the
+// that a person asked for, unless that found again a cluster that was lost. One that does not answer is left alone for as long again as it has not answered, up to an hour: each wait is twice the
 // one before. The jitter, a tenth either way by its id, keeps clusters apart that were imported, or lost, together.
 func (c Cluster) NextCheck(every time.Duration, answered bool, now time.Time) time.Time {
 	if every == 0 {
-		if answered && c.NextCheckAt.After(now) {
+		if answered && c.Status != Unknown && c.NextCheckAt.After(now) {
 			return c.NextCheckAt
 		}
 		every = CheckEvery

@@ -45,6 +45,11 @@ func TestNextCheck(t *testing.T) {
 	if got := (cluster.Cluster{ID: "c", NextCheckAt: planned}).NextCheck(0, true, noon); !got.Equal(planned) {
 		t.Errorf("a person's look moved the schedule to %s", got)
 	}
+	found := lost(240 * time.Hour)
+	found.NextCheckAt = noon.Add(time.Hour)
+	if got := found.NextCheck(0, true, noon).Sub(noon); got > cluster.CheckEvery*11/10 {
+		t.Errorf("a person's look that found the cluster again leaves it alone for %s", got)
+	}
 }
 
 // Clusters that were lost together do not come back together.

@@ -191,7 +191,7 @@ func (s *Store) admissionRefused(ctx context.Context, d deployment.Deployment) e
 	}
 	if now.Deleting {
 		return problem.Conflict("deployment-deleting", "deployment %q is being removed", d.ReleaseName).
-			Try("wait for run %s, then create it again", now.LastRun)
+			Try("wait for run %s; if that has ended and something was left, delete it again, with force to leave what cannot be reached", now.LastRun)
 	}
 	return problem.Conflict("deployment-changed", "deployment %q was changed by somebody else meanwhile", d.ReleaseName).
 		Try("read it again and repeat the change")

@@ -168,7 +168,7 @@ func Cut(r *http.Request) {
 	if conn, ok := r.Context().Value(connection{}).(net.Conn); ok {
 		_ = conn.Close()
 	}
-	panic(http.ErrAbortHandler)
+	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http ends the request by it, not the process
 }
 
 // Requests are all requests since the start or the last reset, in the order of their arrival.

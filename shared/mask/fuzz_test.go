@@ -2,6 +2,7 @@ package mask_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ func FuzzMask(f *testing.F) {
 	f.Add("*", `{"":"x","a":{"":[[]]},"*":true}`)
 	f.Add(`a["b.c"][*][*]`, `{"a":{"b.c":[["x"],[]]}}`)
 	f.Add("a[name=x].b", `{"a":[{"name":"x","b":"secret"},{"name":"x","b":1e400}]}`)
+	f.Add("auth", `{"auth":""}`)
 	f.Fuzz(func(t *testing.T, path, text string) {
 		secret, err := mask.Parse([]string{path})
 		var values object
@@ -38,21 +40,10 @@ func FuzzMask(f *testing.F) {
 				t.Fatalf("%q is still in %q", l, hidden)
 			}
 		}
-		if again := secret.Literals(read); strings.Join(again, "") != "" && len(literals) > 0 {
-			for _, l := range again {
-				if l != mask.Text && !strings.Contains(mask.Text, l) && contains(mask.Forms(mask.Text), l) == false {
-					t.Fatalf("what was read still has %q at a secret path", l)
-				}
+		for _, l := range secret.Literals(read) {
+			if !slices.Contains(mask.Forms(mask.Text), l) {
+				t.Fatalf("what was read still has %q at a secret path", l)
 			}
 		}
 	})
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }

@@ -40,7 +40,7 @@ func (secret Paths) literals(found []string, at diff.Path, value any) []string {
 	default:
 		if secret.Has(at) {
 			found = append(found, Forms(diff.Plain(v))...)
-			found = append(found, fmt.Sprint(v)) // a large number has an exponent where a template prints it
+			found = append(found, Forms(fmt.Sprint(v))...) // a large number has an exponent where a template prints it
 		}
 	}
 	return found

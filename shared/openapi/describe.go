@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -132,6 +133,7 @@ func RunDetailsOf(r run.Run, targets []run.Target, steps []run.Step) RunDetails 
 			LeftBehind: t.LeftBehind, Revision: t.Revision, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
 		})
 	}
+	slices.SortStableFunc(steps, func(a, b run.Step) int { return a.StartedAt.Compare(b.StartedAt) })
 	for _, s := range steps {
 		doc.Steps = append(doc.Steps, Step{
 			Target: s.ClusterID, ClusterName: s.ClusterName, State: s.State, Attempt: s.Attempt, Status: StepStatus(s.Status), Code: s.Code,

@@ -145,7 +145,7 @@ func (a *app) planTarget(ctx context.Context, hash, cluster string, changed bool
 }
 
 func planTable(p openapi.Plan) *table {
-	t := &table{head: []string{"CLUSTER", "ACTION", "REVISION", "CREATE", "CHANGE", "DELETE", "KEEP", "DESTRUCTIVE", "CAUSE"}}
+	t := &table{head: []string{"CLUSTER", "ACTION", "REVISION", "CREATE", "CHANGE", "DELETE", "SAME", "DESTRUCTIVE", "CAUSE"}}
 	for _, target := range p.Targets {
 		revision := ""
 		if target.Revision > 0 {
@@ -181,10 +181,15 @@ func planSummary(p openapi.Plan) string {
 
 // sayDiff prints the diff of clusters alike.
 func (a *app) sayDiff(clusters []string, text string) {
+	uncolored := text
 	if a.terminal() && a.Getenv("NO_COLOR") == "" {
 		text = colorDiff(text)
 	}
-	a.say("on %s:\n%s", strings.Join(clusters, ", "), orDefault(strings.TrimSuffix(text, "\n"), "  nothing changes"))
+	on := strings.Join(clusters, ", ")
+	if len(clusters) > 1 && strings.Contains("\n"+uncolored, "\n  + ") {
+		on += " (what is created is named, not compared)"
+	}
+	a.say("on %s:\n%s", on, orDefault(strings.TrimSuffix(text, "\n"), "  nothing changes"))
 }
 
 // marks are how a line of a diff begins.
