@@ -167,7 +167,7 @@ func TestDriftIsAdopted(t *testing.T) {
 		t.Errorf("generation %d overrides %v", got.Generation, got.ValueOverrides)
 	}
 	a.check()
-	a.wantDrift(clusterA, "Deployment added spec.minReadySeconds by kubectl-edit") // no chart value was made for it
+	a.wantDrift(clusterA) // the run put back what no chart value makes
 }
 
 // In mode correct the regular look repairs by itself, and never a rollback that a person made.

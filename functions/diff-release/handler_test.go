@@ -143,19 +143,19 @@ func TestDiffRelease(t *testing.T) {
 	}{
 		"a first install": {
 			want: run.Diff{Created: 3, Reproducible: true},
-			told: []string{"create ConfigMap changed", "create ConfigMap same", "create ConfigMap new", "hook Job migrate (pre-install)"},
+			told: []string{"create ConfigMap changed added data <nil>→map[text:[masked]]", "create ConfigMap same added data <nil>→map[text:x]", "create ConfigMap new added data <nil>→map[text:x]", "hook Job migrate (pre-install)"},
 		},
 		"an upgrade": {
 			scene: func(s *kubetest.Server) { keep(s, 1, "deployed", before, labels(1, "old")) },
 			want:  run.Diff{Created: 1, Changed: 1, Deleted: 1, Unchanged: 1, Destructive: 1, Reproducible: true},
-			told: []string{"update ConfigMap changed changed data.text [masked]→[masked]", "unchanged ConfigMap same", "create ConfigMap new",
+			told: []string{"update ConfigMap changed changed data.text [masked]→[masked]", "unchanged ConfigMap same", "create ConfigMap new added data <nil>→map[text:x]",
 				"delete ConfigMap gone ! deleted", "hook Job migrate (pre-upgrade)"},
 		},
 		"an upgrade that no longer marks the secret": {
 			scene:  func(s *kubetest.Server) { keep(s, 1, "deployed", before, labels(1, "old")) },
 			change: func(m *memory) { m.unmarked = true },
 			want:   run.Diff{Created: 1, Changed: 1, Deleted: 1, Unchanged: 1, Destructive: 1, Reproducible: true},
-			told: []string{"update ConfigMap changed changed data.text [masked]→[masked]", "unchanged ConfigMap same", "create ConfigMap new",
+			told: []string{"update ConfigMap changed changed data.text [masked]→[masked]", "unchanged ConfigMap same", "create ConfigMap new added data <nil>→map[text:x]",
 				"delete ConfigMap gone ! deleted", "hook Job migrate (pre-upgrade)"},
 		},
 		"an upgrade from the last that was deployed, over one that failed": {
@@ -166,7 +166,7 @@ func TestDiffRelease(t *testing.T) {
 			},
 			change: func(m *memory) { m.rendering.Reproducible = false },
 			want:   run.Diff{Created: 1, Changed: 1, Deleted: 2, Unchanged: 1, Destructive: 2},
-			told: []string{"update ConfigMap changed changed data.text [masked]→[masked]", "unchanged ConfigMap same", "create ConfigMap new",
+			told: []string{"update ConfigMap changed changed data.text [masked]→[masked]", "unchanged ConfigMap same", "create ConfigMap new added data <nil>→map[text:x]",
 				"delete ConfigMap gone ! deleted", "delete ConfigMap left ! deleted", "hook Job migrate (pre-upgrade)"},
 		},
 		"nothing to do": {

@@ -103,7 +103,8 @@ func (p plan) moved(ctx context.Context, t run.Target, e release.PlanEntry) (str
 		}
 		return "", err
 	}
-	return e.Moved(release.Sight{Action: p.decide(sees, e.InputHash).Action, Revision: sees.newest.Revision, Capabilities: sees.capabilities()}), nil
+	return e.Moved(release.Sight{Action: p.decide(sees, e.InputHash).Action, Revision: sees.newest.Revision,
+		Capabilities: sees.capabilities(!strings.HasPrefix(e.Capabilities, versionOnly))}), nil
 }
 
 // take claims the release's name. Somebody else's claim since the plan was made is a move, too.

@@ -213,12 +213,12 @@ func (p plan) entry(ctx context.Context, t run.Target) (release.PlanEntry, error
 		p.log.WarnContext(ctx, "planning a target without its cluster", "cluster", t.ClusterName, "error", err.Error())
 	}
 	decision := p.decide(sees, entry.InputHash)
-	entry.Action, entry.SeenRevision, entry.Capabilities = decision.Action, sees.newest.Revision, sees.capabilities()
+	entry.Action, entry.SeenRevision = decision.Action, sees.newest.Revision
 	if decision.Action == release.Refuse && p.run.Type == run.Plan {
 		return release.PlanEntry{}, taskerr.Failed(decision.Code, "%s", decision.Reason)
 	}
 	rendered, err := p.renders.of(ctx, entry, values, sees, p.run.Type == run.Plan)
-	entry.CRDsRef, entry.ManifestRef = rendered.crdsRef, rendered.manifestRef
+	entry.CRDsRef, entry.ManifestRef, entry.Capabilities = rendered.crdsRef, rendered.manifestRef, sees.capabilities(rendered.asksAPIs)
 	return entry, err
 }
 
@@ -306,10 +306,16 @@ func (p plan) drifted(ctx context.Context, t run.Target, revision int) (int, err
 	return rel.Drift.Objects, nil
 }
 
+// versionOnly begins the capabilities of a release whose chart does not ask which APIs there are: one that comes or goes moves no plan of it.
+const versionOnly = "version-"
+
 // capabilities tells clusters apart whose renders may differ; empty: it did not answer.
-func (s sight) capabilities() string {
-	if s.kubeVersion == "" {
+func (s sight) capabilities(apis bool) string {
+	switch {
+	case len(s.apiVersions) == 0:
 		return ""
+	case !apis:
+		return versionOnly + release.Digest(s.kubeVersion)
 	}
 	return release.Digest(append([]string{s.kubeVersion}, slices.Sorted(slices.Values(s.apiVersions))...))
 }

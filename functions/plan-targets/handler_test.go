@@ -268,11 +268,13 @@ func TestATargetThatCannotBeShown(t *testing.T) {
 
 // A run that applies a plan takes its entries as they are, or touches nothing.
 func TestARunThatAppliesAPlan(t *testing.T) {
+	const asks = `{{ if .Capabilities.APIVersions.Has "example.com/v1" }}{{ end }}`
 	cases := map[string]struct {
 		given func(m *memory)
 		moved map[string]string // by cluster id
 		says  string
 	}{
+		"an API was added, that no template asks for": {func(m *memory) { m.servers["b"].Put(widgets) }, nil, ""},
 		"nothing moved":       {func(*memory) {}, nil, ""},
 		"a newer revision":    {func(m *memory) { m.record("b", "4", "deployed") }, map[string]string{"b": "revision 4, planned on revision 3"}, "two: revision 4, planned on revision 3"},
 		"it failed meanwhile": {func(m *memory) { m.record("b", "3", "pending-upgrade") }, map[string]string{"b": "revision 3 is another now: it would be recover, planned was upgrade"}, "recover"},
@@ -290,7 +292,11 @@ func TestARunThatAppliesAPlan(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			m, h := newMemory(t, helmtest.ConfigMaps(1))
+			chart := helmtest.ConfigMaps(1)
+			if name == "an API was added" {
+				chart = chart.With("templates/asks.yaml", asks)
+			}
+			m, h := newMemory(t, chart)
 			if _, err := h.handle(t.Context(), ref); err != nil {
 				t.Fatal(err)
 			}

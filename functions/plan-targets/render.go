@@ -32,6 +32,7 @@ type once struct {
 type rendered struct {
 	crdsRef     string // empty: the chart brings none
 	manifestRef string // empty: it is not shown
+	asksAPIs    bool   // another cluster's APIs may make another render
 }
 
 func newRenders(o objects, org string, archive []byte) *renders {
@@ -45,7 +46,7 @@ func (r *renders) of(ctx context.Context, e release.PlanEntry, values map[string
 		revision = e.SeenRevision + 1
 	}
 	r.mu.Lock()
-	id := fmt.Sprintf("%s %s %d", e.ValuesDigest, s.capabilities(), revision)
+	id := fmt.Sprintf("%s %s %s %d", e.ValuesDigest, s.kubeVersion, s.capabilities(true), revision)
 	one, ok := r.done[id]
 	if !ok {
 		one = &once{}
@@ -68,6 +69,7 @@ func (r *renders) render(ctx context.Context, req helm.Request) (kept rendered, 
 	if err != nil {
 		return kept, err
 	}
+	kept.asksAPIs = out.AsksAPIs
 	if len(out.CRDs) > 0 {
 		if kept.crdsRef, err = r.objects.PutManifest(ctx, r.org, bytes.Join(out.CRDs, []byte("\n---\n"))); err != nil {
 			return kept, err

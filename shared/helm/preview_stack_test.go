@@ -133,7 +133,7 @@ func foretell(t *testing.T, s stack, client *kube.Client, p kube.Preview, verb f
 		happened := diff.Object{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Action: diff.Unchanged, Note: o.Note, Destructive: o.Destructive}
 		switch {
 		case before[i] == nil && after[i] != nil:
-			happened.Action = diff.Create
+			happened.Action, happened.Changes = diff.Create, o.Changes // as the manifest has it
 		case before[i] != nil && after[i] == nil:
 			happened.Action = diff.Delete
 		case o.Action == diff.Keep:

@@ -41,6 +41,7 @@ type Rendered struct {
 	Objects      int      `json:"objects"`
 	Hooks        int      `json:"hooks"`
 	CRDs         [][]byte `json:"crds"`         // documents of crds/, to be installed before the first verb
+	AsksAPIs     bool     `json:"asksAPIs"`     // its templates, or values for them, speak of the cluster's Capabilities
 	Reproducible bool     `json:"reproducible"` // false: another render may differ (random values, the time, lookups in the cluster)
 
 	Shown *release.Rendering `json:"shown,omitempty"` // where Request.Show asks for it

@@ -1,7 +1,9 @@
 package helm
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -122,7 +124,23 @@ func render(req plainRequest) (rendering, error) {
 	if err := validate(chrt, merged); err != nil {
 		return rendering{}, err
 	}
-	return execute(chrt, top, crds, hide)
+	r, err := execute(chrt, top, crds, hide)
+	r.out.AsksAPIs = asksAPIs(chrt, merged)
+	return r, err
+}
+
+// asksAPIs takes the word for the deed: a render where it is found nowhere is the same whatever APIs a cluster has.
+func asksAPIs(chrt *helmchart.Chart, values chartutil.Values) bool {
+	const word = "Capabilities"
+	for _, t := range chrt.Templates {
+		if bytes.Contains(t.Data, []byte(word)) {
+			return true
+		}
+	}
+	if raw, err := json.Marshal(values); err != nil || bytes.Contains(raw, []byte(word)) {
+		return true // a template may take a value for a template
+	}
+	return slices.ContainsFunc(chrt.Dependencies(), func(d *helmchart.Chart) bool { return asksAPIs(d, nil) })
 }
 
 func execute(chrt *helmchart.Chart, top chartutil.Values, crds [][]byte, hide redactor) (rendering, error) {

@@ -54,16 +54,21 @@ func TestRender(t *testing.T) {
 		},
 		"its own CRDs are capabilities": {
 			chart: helmtest.Chart{"crds/widget.yaml": widgetCRD, "templates/widget.yaml": ifWidgets},
-			want:  helm.Rendered{Objects: 1, CRDs: [][]byte{nil}, Reproducible: true},
+			want:  helm.Rendered{Objects: 1, CRDs: [][]byte{nil}, AsksAPIs: true, Reproducible: true},
 		},
 		"the cluster's API versions are capabilities": {
 			chart:   helmtest.Chart{"templates/widget.yaml": ifWidgets},
 			request: helm.Request{APIVersions: []string{"v1", "example.com/v1", "example.com/v1/Widget"}},
-			want:    helm.Rendered{Objects: 1, Reproducible: true},
+			want:    helm.Rendered{Objects: 1, AsksAPIs: true, Reproducible: true},
+		},
+		"a value that is a template": {
+			chart:   helmtest.Chart{"templates/a.yaml": "{{ if tpl .Values.t . }}{{ end }}"},
+			request: helm.Request{Values: map[string]any{"t": `{{ .Capabilities.APIVersions.Has "v1" }}`}},
+			want:    helm.Rendered{AsksAPIs: true, Reproducible: true},
 		},
 		"an API that the cluster has not": {
 			chart: helmtest.Chart{"templates/widget.yaml": ifWidgets},
-			want:  helm.Rendered{Reproducible: true},
+			want:  helm.Rendered{AsksAPIs: true, Reproducible: true},
 		},
 		"random values": {
 			chart: helmtest.Chart{"templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: {{ randAlphaNum 9 }}}\n"},

@@ -108,7 +108,13 @@ func (v *preview) tasks(ctx context.Context) ([]previewTask, error) {
 	known := map[objectID]bool{}
 	for _, o := range after {
 		known[o.id] = true
-		tasks = append(tasks, func(ctx context.Context) (diff.Object, error) { return v.brought(ctx, o) })
+		tasks = append(tasks, func(ctx context.Context) (diff.Object, error) {
+			out, err := v.brought(ctx, o)
+			if err == nil && out.Action == diff.Create {
+				out.Changes = o.contents()
+			}
+			return out, err
+		})
 	}
 	v.before = make(map[objectID]*object, len(before))
 	for _, o := range before {

@@ -134,6 +134,22 @@ func (v *preview) foreign(labels, annotations map[string]string) string {
 	return "was not made by this release"
 }
 
+// contents are the fields of an object that is not there yet, as the manifest has them.
+func (o *object) contents() []diff.Change {
+	will := o.DeepCopy().Object
+	for _, known := range []string{"apiVersion", "kind", "status"} {
+		delete(will, known)
+	}
+	if metadata, ok := will["metadata"].(map[string]any); ok {
+		delete(metadata, "name")
+		delete(metadata, "namespace")
+		if len(metadata) == 0 {
+			delete(will, "metadata")
+		}
+	}
+	return diff.Compare(nil, will)
+}
+
 func (v *preview) create(ctx context.Context, o *object, will *unstructured.Unstructured, out diff.Object) (diff.Object, error) {
 	_, err := v.resource(o).Create(ctx, will, metav1.CreateOptions{DryRun: dryRun, FieldManager: helmManager})
 	if err == nil {

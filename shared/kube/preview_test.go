@@ -73,6 +73,7 @@ func TestPreview(t *testing.T) {
 			kube.Preview{Before: one, After: plain("ConfigMap", "one", ", annotations: {kubectl.kubernetes.io/last-applied-configuration: y}")}, "", []string{"unchanged ConfigMap one"}},
 		"a list in another order": {ordered(", labels: {app.kubernetes.io/managed-by: Helm}, annotations: {meta.helm.sh/release-name: web, meta.helm.sh/release-namespace: demo}", a+", "+b),
 			kube.Preview{Before: ordered("", a+", "+b), After: ordered("", b+", "+a)}, "", []string{"update Deployment web", "  (items of a list change their order)"}},
+		"what is made shows its fields":        {"", kube.Preview{After: plain("ConfigMap", "one", ", labels: {a: b}") + "data: {a: x}\n"}, "", []string{"create ConfigMap one", "  added data", "  added metadata"}},
 		"what was deleted by hand comes again": {"", kube.Preview{Before: one, After: one}, "", []string{"create ConfigMap one"}},
 		"what its release made before is adopted": {ours("ConfigMap", "one", "") + "data: {a: x}\n", kube.Preview{After: one + "data: {a: y}\n"}, "",
 			[]string{"update ConfigMap one", "  changed data.a"}},

@@ -143,7 +143,7 @@ type PlanEntry struct {
 	CRDsRef      string // key in the bucket of the CRDs that the chart brings; empty if none
 	ManifestRef  string // key in the bucket of the Rendering; only a plan that is shown keeps it
 	SeenRevision int    // precondition seen, 0 if none
-	Capabilities string // precondition seen: a digest of the cluster's version and APIs; empty: it did not answer
+	Capabilities string // precondition seen: a digest of the cluster's version, and of its APIs where the chart asks for them; empty: it did not answer
 	Generation   int
 	Timeout      int // seconds to become ready
 }

@@ -181,15 +181,10 @@ func planSummary(p openapi.Plan) string {
 
 // sayDiff prints the diff of clusters alike.
 func (a *app) sayDiff(clusters []string, text string) {
-	uncolored := text
 	if a.terminal() && a.Getenv("NO_COLOR") == "" {
 		text = colorDiff(text)
 	}
-	on := strings.Join(clusters, ", ")
-	if len(clusters) > 1 && strings.Contains("\n"+uncolored, "\n  + ") {
-		on += " (what is created is named, not compared)"
-	}
-	a.say("on %s:\n%s", on, orDefault(strings.TrimSuffix(text, "\n"), "  nothing changes"))
+	a.say("on %s:\n%s", strings.Join(clusters, ", "), orDefault(strings.TrimSuffix(text, "\n"), "  nothing changes"))
 }
 
 // marks are how a line of a diff begins.
