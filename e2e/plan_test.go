@@ -198,7 +198,7 @@ func TestPlanFlagsAndMasks(t *testing.T) {
 		}
 	}
 	objects, fields := changes(t, p, clusterA)
-	if !slices.Equal(objects, []string{"create ConfigMap", "update Secret"}) || len(fields) != 1 {
+	if !slices.Equal(objects, []string{"create ConfigMap", "update Secret"}) || len(fields) != 2 {
 		t.Errorf("objects %v, fields %+v", objects, fields)
 	}
 	searchTable(t, func(where, text string) {

@@ -216,7 +216,7 @@ metadata: {name: u}
 		"update ConfigMap foreign", "  ! refused: it exists and was not made by this release",
 		"create ConfigMap new",
 		"create ConfigMap elsewhere", `  (the cluster could not check it: namespaces "swell-not-there" not found)`,
-		"create Service wrong", "  ! refused: spec.ports[0].port: Invalid value: 99999: must be between 1 and 65535, inclusive",
+		"create Service wrong", "  added spec", "  ! refused: spec.ports[0].port: Invalid value: 99999: must be between 1 and 65535, inclusive",
 		"create Unheard u", "  ! refused: the cluster does not have the type Unheard of example.com/v1",
 		"delete ConfigMap gone", "  ! deleted",
 		"keep PersistentVolumeClaim kept", "  (its resource policy keeps it)",
