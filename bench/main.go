@@ -34,6 +34,7 @@ var parts = []struct {
 	{"P5", (*bench).coldStarts},
 	{"P8", (*bench).apiTime},
 	{"P9", (*bench).transitions},
+	{"P11", (*bench).webhooks},
 	{"P1", (*bench).fanOut},
 	{"kills", (*bench).kills},
 	{"chaos", (*bench).chaos},

@@ -74,3 +74,56 @@ func TestDemoRefusesValues(t *testing.T) {
 		})
 	}
 }
+
+func TestRelayIsAChart(t *testing.T) {
+	archive, err := charts.Relay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, err := chart.Check(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if meta.Name != "relay" || meta.Type != "application" {
+		t.Errorf("got %+v", meta)
+	}
+}
+
+func TestRelayRefusesValues(t *testing.T) {
+	const key = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+	image := map[string]any{"repository": "ghcr.io/swell-sh/relay"}
+	tests := map[string]struct {
+		values map[string]any
+		want   []schema.Violation
+	}{
+		"Good":     {values: map[string]any{"reportsURL": "https://swell.example.com/hooks", "key": key, "image": image}},
+		"Loopback": {values: map[string]any{"reportsURL": "http://127.0.0.1:4566/hooks", "existingSecret": "mine", "image": image}},
+		"InTheClear": {
+			values: map[string]any{"reportsURL": "http://swell.example.com/hooks", "key": key, "image": image},
+			want:   []schema.Violation{{Path: "reportsURL", Message: "must match the pattern ^(https://|http://(127\\.0\\.0\\.1|localhost)[:/])"}},
+		},
+		"Unknown": {
+			values: map[string]any{"reportsURL": "https://swell.example.com", "image": image, "replicas": 2},
+			want:   []schema.Violation{{Path: "replicas", Message: "is not known to the chart"}},
+		},
+	}
+	archive, err := charts.Relay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas, err := chart.Schemas(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := schema.Validate(schemas[""], tc.values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -61,12 +61,12 @@ func TestBadDeployments(t *testing.T) {
 		"against the chart's schema":     {intent{"values": values{"replicaCount": "two"}}, 422, "values-schema-violation", "values.replicaCount"},
 		"override against the schema": {intent{"valueOverrides": values{clusterB: values{"replicaCount": "two"}}},
 			422, "values-schema-violation", "valueOverrides." + clusterB + ".replicaCount"},
-		"timeout of nothing":   {intent{"timeoutSeconds": 0}, 422, "timeout-invalid", "timeoutSeconds"},
-		"mode unknown":         {intent{"mode": "force"}, 422, "invalid-value", "mode"},
-		"field unknown":        {intent{"valueOverride": values{}}, 422, "unknown-field", "valueOverride"},
-		"not built: atomic":    {intent{"atomic": true}, 422, "not-built-yet", "atomic"},
-		"not built: rolling":   {intent{"rollingMode": true}, 422, "not-built-yet", "rollingMode"},
-		"not built: a package": {intent{"package": "H4sI"}, 422, "not-built-yet", "package"},
+		"timeout of nothing":    {intent{"timeoutSeconds": 0}, 422, "timeout-invalid", "timeoutSeconds"},
+		"mode unknown":          {intent{"mode": "force"}, 422, "invalid-value", "mode"},
+		"field unknown":         {intent{"valueOverride": values{}}, 422, "unknown-field", "valueOverride"},
+		"nothing between tries": {intent{"remediation": intent{"retries": 2}}, 422, "remediation-invalid", "remediation.retries"},
+		"not built: rolling":    {intent{"rollingMode": true}, 422, "not-built-yet", "rollingMode"},
+		"not built: a package":  {intent{"package": "H4sI"}, 422, "not-built-yet", "package"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -206,7 +206,7 @@ func TestRedrive(t *testing.T) {
 	a := newApp(t, newGroup(t, good.id, bad.id), "redrive")
 	bad.breakDown()
 	r := a.deploy(openapi.RunStatusPartial, intent{"name": pushDemo(t), "values": values{"message": "one"}})
-	wantOutcome(t, r, bad.name, openapi.RunTargetStatusFailed, "cluster-unreachable", "", false)
+	wantOutcome(t, r, bad.name, openapi.RunTargetStatusUnreachable, "cluster-unreachable", "", false)
 	bad.mend()
 	good.ResetRequests()
 

@@ -72,7 +72,7 @@ func clusterDown(t *testing.T, group string, between *proxy, other inMemory) {
 	b := newApp(t, group, "down")
 	between.stop()
 	r := b.deploy(openapi.RunStatusPartial, intent{"name": pushDemo(t)})
-	wantOutcome(t, r, clusterC, openapi.RunTargetStatusFailed, "cluster-unreachable", "refused", false)
+	wantOutcome(t, r, clusterC, openapi.RunTargetStatusUnreachable, "cluster-unreachable", "refused", false)
 	wantOutcome(t, r, other.name, openapi.RunTargetStatusSucceeded, "", "", false)
 	if got := b.target(clusterC); got.Status == openapi.TargetStatusDEPLOYED || got.Error.Code != "cluster-unreachable" || got.Error.Cause == "" {
 		t.Errorf("the target of the cluster that is down shows %+v", got)

@@ -26,7 +26,7 @@ func newInMemory(t *testing.T) inMemory {
 	t.Helper()
 	c := inMemory{Server: kubetest.New(t, kubetest.Options{}), name: unique("mem")}
 	var doc openapi.Cluster
-	must(t, http.StatusCreated, http.MethodPost, "/clusters", values{"name": c.name, "kubeconfig": string(c.Kubeconfig())}, &doc)
+	must(t, http.StatusCreated, http.MethodPost, "/clusters", values{"name": c.name, "kubeconfig": string(c.Kubeconfig()), "relay": values{"enabled": false}}, &doc)
 	if doc.UID != c.UID() || doc.Nodes != 3 || doc.Status != openapi.ClusterStatusRUNNING {
 		t.Errorf("imported as %+v", doc)
 	}

@@ -23,6 +23,10 @@ var grantedUnused = map[string]string{
 	"CheckCluster sqs:ReceiveMessage":             "Lambda itself polls the queue, with the function's role",
 	"CheckCluster sqs:DeleteMessage":              "Lambda itself, as above",
 	"CheckCluster sqs:GetQueueAttributes":         "Lambda itself, as above",
+	"SendNotification sqs:ReceiveMessage":         "Lambda itself polls the queue, with the function's role",
+	"SendNotification sqs:DeleteMessage":          "Lambda itself, as above",
+	"SendNotification sqs:GetQueueAttributes":     "Lambda itself, as above",
+	"AwaitReport states:SendTaskSuccess":          "for a report that came before its task, or a task in another's place: a race that no test here can order",
 	"AdmitDeployment s3:ListBucket":               "S3 says that an object is not there only to whom may list; without it a missing chart is a 403",
 	"ImportCluster secretsmanager:PutSecretValue": "a creation whose answer was lost, and that is tried again, finds the secret there",
 }
@@ -73,7 +77,7 @@ func logicalName(function string) string {
 	return logical
 }
 
-var servicePrefix = map[string]string{"DynamoDB": "dynamodb", "Secrets Manager": "secretsmanager", "S3": "s3", "SFN": "states", "SQS": "sqs"}
+var servicePrefix = map[string]string{"DynamoDB": "dynamodb", "Secrets Manager": "secretsmanager", "S3": "s3", "SFN": "states", "SQS": "sqs", "EventBridge": "events", "SNS": "sns"}
 
 // actions are what IAM asks for the call.
 func (c awsCall) actions() []string {

@@ -16,7 +16,7 @@ import (
 // What a function links decides its size, its cold start and what a fault in it can reach. A function that is named nowhere here links
 // neither Helm nor a Kubernetes client.
 var (
-	linksHelm       = []string{"admit-deployment", "deploy-release", "plan-targets"}
+	linksHelm       = []string{"admit-deployment", "deploy-release", "install-relay", "plan-targets", "test-release"}
 	linksKubernetes = append([]string{"check-cluster", "check-release", "diff-release", "import-cluster", "prepare-release"}, linksHelm...)
 )
 

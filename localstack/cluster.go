@@ -50,6 +50,13 @@ func (s *stack) buildKubernetes(ctx context.Context) (string, error) {
 	return "built", writeFile(keyFile, key)
 }
 
+// buildRelay builds the program that the clusters run for Swell's relay.
+func (s *stack) buildRelay(ctx context.Context) (string, error) {
+	return "built", s.run(ctx, tool{
+		name: "relay", env: environ("CGO_ENABLED=0"), args: []string{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", s.local("bin", "relay"), "./cmd/relay"},
+	})
+}
+
 // linkKubectl names the binary kubectl too: called so, it is.
 func (s *stack) linkKubectl() error {
 	link := s.local("bin", "kubectl")
@@ -81,6 +88,9 @@ func (s *stack) cluster(ctx context.Context, name string) error {
 		return err
 	}
 	if err := s.stage(ctx, "local-kubernetes", s.buildKubernetes); err != nil {
+		return err
+	}
+	if err := s.stage(ctx, "relay", s.buildRelay); err != nil {
 		return err
 	}
 	dir := s.local("clusters", name)

@@ -105,7 +105,9 @@ func (s *stack) up(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	built := make(chan error, 1)
-	go func() { built <- s.stage(ctx, "local-kubernetes", s.buildKubernetes) }()
+	go func() {
+		built <- errors.Join(s.stage(ctx, "local-kubernetes", s.buildKubernetes), s.stage(ctx, "relay", s.buildRelay))
+	}()
 	err := s.upAWS(ctx)
 	if err != nil {
 		cancel()

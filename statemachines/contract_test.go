@@ -31,6 +31,7 @@ type state struct {
 	Type           string
 	Comment        string
 	Resource       string
+	Parameters     struct{ FunctionName string }
 	TimeoutSeconds int
 	Next           string
 	End            bool
@@ -76,6 +77,20 @@ func (m machine) walk(visit func(name string, s state)) {
 			s.ItemProcessor.walk(visit)
 		}
 	}
+}
+
+// withToken is a Task whose function hands a token on, and which somebody who has that token ends.
+const withToken = "arn:aws:states:::lambda:invoke.waitForTaskToken"
+
+// function is what the Task calls, as a substitution; empty: no function.
+func (s state) function() string {
+	if s.Resource == withToken {
+		return s.Parameters.FunctionName
+	}
+	if strings.HasPrefix(s.Resource, "${") {
+		return s.Resource
+	}
+	return ""
 }
 
 func (s state) targets() []string {
@@ -144,11 +159,11 @@ func TestEveryTaskIsGuarded(t *testing.T) {
 			if len(s.Catch) == 0 {
 				t.Errorf("%s: %s has no Catch", name, at)
 			}
-			if strings.HasPrefix(s.Resource, "${") && !slices.ContainsFunc(s.Retry, func(r rule) bool { return cmp.Equal(r.ErrorEquals, transient) }) {
+			if s.function() != "" && !slices.ContainsFunc(s.Retry, func(r rule) bool { return cmp.Equal(r.ErrorEquals, transient) }) {
 				t.Errorf("%s: %s does not retry Lambda's passing faults", name, at)
 			}
 			throttled := []string{"Lambda.TooManyRequestsException"}
-			if strings.HasPrefix(s.Resource, "${") && !slices.ContainsFunc(s.Retry, func(r rule) bool { return cmp.Equal(r.ErrorEquals, throttled) }) {
+			if s.function() != "" && !slices.ContainsFunc(s.Retry, func(r rule) bool { return cmp.Equal(r.ErrorEquals, throttled) }) {
 				t.Errorf("%s: %s does not wait for its turn", name, at)
 			}
 		})
@@ -200,11 +215,11 @@ func TestNamesOfFunctionsAgree(t *testing.T) {
 		}
 		used, invoked := map[string]bool{}, map[string]bool{}
 		m.walk(func(at string, s state) {
-			if !strings.HasPrefix(s.Resource, "${") {
+			if s.function() == "" {
 				return
 			}
-			if want := "${" + at + "FunctionArn}"; s.Resource != want {
-				t.Errorf("%s: %s calls %s, not %s", name, at, s.Resource, want)
+			if want := "${" + at + "FunctionArn}"; s.function() != want {
+				t.Errorf("%s: %s calls %s, not %s", name, at, s.function(), want)
 			}
 			if !slices.Contains(folders(t), kebab(at)) {
 				t.Errorf("%s: there is no functions/%s for %s", name, kebab(at), at)

@@ -19,6 +19,7 @@ import (
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/repository"
 	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/source"
 )
 
 const (
@@ -32,9 +33,11 @@ type store interface {
 	FindClusters(ctx context.Context, org string, ids []string) (map[string]cluster.Cluster, error)
 	FindDeploymentByName(ctx context.Context, org, groupID, releaseName string) (deployment.Deployment, error)
 	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
+	ListDeployments(ctx context.Context, org, groupID string, page dynamo.Page) ([]deployment.Deployment, string, error)
 	ListGenerations(ctx context.Context, org, deploymentID string, page dynamo.Page) ([]deployment.Generation, string, error)
 	FindReleases(ctx context.Context, keys []release.Key) (map[release.Key]release.Release, error)
 	FindRepository(ctx context.Context, org, name string) (repository.Repository, error)
+	FindSource(ctx context.Context, org, name string) (source.Source, error)
 	AdmitDeployment(ctx context.Context, a dynamo.Admission) (deployment.Deployment, run.Run, error)
 	AdmitPlan(ctx context.Context, d deployment.Draft, r run.Run) (run.Run, error)
 }
@@ -88,7 +91,7 @@ func (h handler) admit(w http.ResponseWriter, r *http.Request, org, groupID stri
 		openapi.Fail(w, r, h.log, err)
 		return
 	}
-	in := intake{handler: h, org: org, actor: openapi.PrincipalOf(r.Context()).Name, body: body, ifMatch: r.Header.Get("If-Match")}
+	in := intake{handler: h, org: org, actor: openapi.PrincipalOf(r.Context()).Name, body: body, ifMatch: r.Header.Get("If-Match"), role: openapi.PrincipalOf(r.Context()).Role}
 	accepted, err := in.admit(r.Context(), groupID, field, releaseName)
 	if err != nil {
 		openapi.Fail(w, r, h.log, err)
@@ -137,7 +140,7 @@ func (h handler) keepChart(ctx context.Context, org string, archive []byte) (cha
 // notBuilt refuses fields that Pipeline took and that do nothing here yet: they would be dropped in silence.
 func notBuilt(body openapi.DeploymentRequest) error {
 	for field, set := range map[string]bool{
-		"atomic": body.Atomic, "rollingMode": body.RollingMode, "package": body.Package != "",
+		"rollingMode": body.RollingMode, "package": body.Package != "",
 	} {
 		if set {
 			return problem.Invalid("not-built-yet", "%s is not built yet", field).At(field).Try("leave it out")

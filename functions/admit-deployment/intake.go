@@ -31,6 +31,7 @@ type intake struct {
 	body  openapi.DeploymentRequest
 
 	ifMatch string
+	role    string
 }
 
 type accepted struct {
@@ -51,6 +52,21 @@ func (in intake) admit(ctx context.Context, groupID string, field openapi.FieldQ
 	if err == nil {
 		head, err = in.settings(head)
 	}
+	if err == nil {
+		head, err = in.dependsOn(ctx, head)
+	}
+	if err != nil {
+		return accepted{}, err
+	}
+	gated, err := in.gates(was)
+	if err != nil {
+		return accepted{}, err
+	}
+	remedies, err := in.remedies(was)
+	if err != nil {
+		return accepted{}, err
+	}
+	waves, err := in.rollout(was, members)
 	if err != nil {
 		return accepted{}, err
 	}
@@ -82,13 +98,18 @@ func (in intake) admit(ctx context.Context, groupID string, field openapi.FieldQ
 		SecretPaths: secret.Strings(), OwnValuesRef: own, Reused: intended.reused, Before: head.Generation,
 		Overridden: slices.Sorted(maps.Keys(values.Overrides)), TimeoutSeconds: in.timeout(was), CreatedAt: in.now().UTC(), CreatedBy: in.actor,
 	}
+	generation.Remediation, generation.Atomic, generation.Rollout = remedies.Remediation, remedies.Atomic, waves
+	generation.HealthChecks, generation.Tests = gated.HealthChecks, gated.Tests
 	expected := head.Version
 	head.Generation = generation.Number
 	if in.body.DryRun || in.body.DryRunPipeline {
 		planned, err := in.plan(ctx, deployment.Draft{Deployment: head, Generation: generation, ExpectedVersion: expected})
 		return accepted{deployment: head, run: planned, members: members}, err
 	}
-	admitted := run.New(id.New(), run.Deploy, in.org, "api", in.actor, in.now().UTC()).About(head.ID, g.ID, head.ReleaseName, generation.Number)
+	admitted, err := in.from(ctx, run.New(id.New(), run.Deploy, in.org, "api", in.actor, in.now().UTC()).About(head.ID, g.ID, head.ReleaseName, generation.Number))
+	if err != nil {
+		return accepted{}, err
+	}
 	head, admitted, err = in.store.AdmitDeployment(ctx, dynamo.Admission{Deployment: head, Generation: generation, Run: admitted, ExpectedVersion: expected})
 	return accepted{deployment: head, run: admitted, members: members}, err
 }
@@ -99,7 +120,11 @@ func (in intake) plan(ctx context.Context, d deployment.Draft) (run.Run, error) 
 		return run.Run{}, problem.Conflict("deployment-deleting", "deployment %q is being removed", d.Deployment.ReleaseName).
 			Try("wait for run %s, then create it again", d.Deployment.LastRun)
 	}
-	return in.store.AdmitPlan(ctx, d, run.New(id.New(), run.Plan, in.org, "api", in.actor, in.now().UTC()))
+	planned, err := in.from(ctx, run.New(id.New(), run.Plan, in.org, "api", in.actor, in.now().UTC()))
+	if err != nil {
+		return planned, err
+	}
+	return in.store.AdmitPlan(ctx, d, planned)
 }
 
 func (in intake) group(ctx context.Context, idOrName string, field openapi.FieldQuery) (group.Group, []cluster.Cluster, error) {

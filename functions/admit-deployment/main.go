@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/swell-sh/swell/shared/apigw"
 	"github.com/swell-sh/swell/shared/apikey"
 	"github.com/swell-sh/swell/shared/boot"
 	"github.com/swell-sh/swell/shared/bucket"
@@ -16,7 +15,6 @@ import (
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/netguard"
-	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/openapi/server/admitdeployment"
 	"github.com/swell-sh/swell/shared/secrets"
 	"github.com/swell-sh/swell/shared/sfn"
@@ -37,9 +35,6 @@ func main() {
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
-	h := handler{
-		store: store, objects: bucket.Open(cfg, s.Bucket), charts: catalog.NewFetcher(s.Networks.HTTPClient(20*time.Second), s.Networks.Transport),
-		credentials: keep, machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
-	}
-	return apigw.Handle(openapi.Authenticate(openapi.Idempotent(admitdeployment.New(h), store, log), apikey.Open(store, keep, s.APIKey, log).Verify))
+	h := handler{store: store, objects: bucket.Open(cfg, s.Bucket), charts: catalog.Open(s.Networks), credentials: keep, machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now}
+	return apikey.Serve(admitdeployment.New(h), store, keep, s.APIKey, log)
 }

@@ -37,6 +37,12 @@ func (h handler) ListDeployments(w http.ResponseWriter, r *http.Request, org ope
 	for _, i := range intents { // one whose generation is lost is answered without its chart
 		list.Items = append(list.Items, openapi.SummaryOf(i.Deployment, i.Generation))
 	}
+	if params.Health {
+		if err := h.addHealth(r.Context(), g, intents, list.Items); err != nil {
+			h.fail(w, r, fmt.Errorf("reading the health of the deployments of group %s: %w", g.Name, err))
+			return
+		}
+	}
 	openapi.Write(w, http.StatusOK, list)
 }
 
@@ -97,7 +103,12 @@ func (h handler) describe(ctx context.Context, g group.Group, d deployment.Deplo
 	if err != nil {
 		return openapi.Deployment{}, err
 	}
-	return openapi.DeploymentOf(d, gen, values, secret, openapi.TargetsOf(d, clusters, releases, last)), nil
+	targets := openapi.TargetsOf(d, clusters, releases, last)
+	releaseOn := byCluster(releases)
+	for i, t := range targets {
+		targets[i].HeldBack = openapi.HeldBackOf(d, releaseOn[t.ClusterID], g.Reconcile, h.now())
+	}
+	return openapi.DeploymentOf(d, gen, values, secret, targets), nil
 }
 
 // targetClusters are the group's members, and ex-members that still hold a release.
@@ -160,6 +171,9 @@ func (h handler) DeleteDeployment(w http.ResponseWriter, r *http.Request, org op
 	g, d, err := h.findDeployment(r.Context(), org, idOrName, params.Field, name)
 	if err == nil {
 		err = openapi.CheckIfMatch(params.IfMatch, d.Version)
+	}
+	if err == nil && !params.Force {
+		err = h.neededByNone(r.Context(), d)
 	}
 	if err != nil {
 		h.fail(w, r, err)

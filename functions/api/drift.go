@@ -55,18 +55,25 @@ func (h handler) drift(ctx context.Context, g group.Group, d deployment.Deployme
 				Try("name a member of the group, by name or id")
 		}
 	}
-	releaseOn := map[string]release.Release{}
-	for _, rel := range releases {
-		releaseOn[rel.ClusterID] = rel
-	}
+	releaseOn := byCluster(releases)
 	found, err := h.findings(ctx, d, clusters, releaseOn)
 	if err != nil {
 		return report, fmt.Errorf("reading the drift of deployment %s: %w", d.ReleaseName, err)
 	}
 	for i, c := range clusters {
-		report.Targets = append(report.Targets, openapi.TargetDriftOf(d, c, releaseOn[c.ID], found[i]))
+		target := openapi.TargetDriftOf(d, c, releaseOn[c.ID], found[i])
+		target.HeldBack = openapi.HeldBackOf(d, releaseOn[c.ID], g.Reconcile, h.now())
+		report.Targets = append(report.Targets, target)
 	}
 	return report, nil
+}
+
+func byCluster(releases []release.Release) map[string]release.Release {
+	releaseOn := make(map[string]release.Release, len(releases))
+	for _, rel := range releases {
+		releaseOn[rel.ClusterID] = rel
+	}
+	return releaseOn
 }
 
 // findings are those of each cluster, with what the deployment calls secret masked.

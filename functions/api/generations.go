@@ -28,6 +28,9 @@ func (h handler) ListGenerations(w http.ResponseWriter, r *http.Request, org ope
 		return
 	}
 	docs, err := h.describeGenerations(r.Context(), d, generations)
+	if err == nil {
+		err = h.addRuns(r.Context(), d, docs)
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -52,6 +55,18 @@ func (h handler) describeGenerations(ctx context.Context, d deployment.Deploymen
 		docs = append(docs, openapi.GenerationOf(d, g, runs[g.RunID]))
 	}
 	return docs, nil
+}
+
+// runsOfHistory is how many of a deployment's runs its history knows.
+const runsOfHistory = 500
+
+func (h handler) addRuns(ctx context.Context, d deployment.Deployment, docs []openapi.Generation) error {
+	newest, _, err := h.store.ListRuns(ctx, d.Org, dynamo.RunFilter{DeploymentID: d.ID}, dynamo.Page{Limit: runsOfHistory})
+	if err != nil {
+		return fmt.Errorf("listing the runs of deployment %s: %w", d.ReleaseName, err)
+	}
+	openapi.AddRuns(docs, newest)
+	return nil
 }
 
 // GetGeneration answers a generation with its values.
@@ -155,6 +170,9 @@ func (h handler) rollback(ctx context.Context, d deployment.Deployment, to int) 
 		return d, run.Run{}, problem.Conflict("generation-current", "deployment %q is at generation %d already", d.ReleaseName, to).
 			At("generation").Try("name another generation, or sync: it brings every target to this one again")
 	}
+	before := d.Generation
 	d.Generation = to
-	return h.store.AdmitRun(ctx, d, h.newRun(ctx, run.Rollback, d), d.Version, false)
+	back := h.newRun(ctx, run.Rollback, d)
+	back.Before = before
+	return h.store.AdmitRun(ctx, d, back, d.Version, false)
 }

@@ -19,13 +19,15 @@ import (
 
 // handler serves every read and every small write of the API. Each operation is in the file of its noun.
 type handler struct {
-	store    *dynamo.Store
-	values   *bucket.Store
-	secrets  secretKeeper
-	machines starter
-	log      *slog.Logger
-	now      func() time.Time
-	version  openapi.Version
+	store         *dynamo.Store
+	values        *bucket.Store
+	secrets       secretKeeper
+	sourceSecrets sourceSecrets
+	machines      starter
+	waiters       waiters
+	log           *slog.Logger
+	now           func() time.Time
+	version       openapi.Version
 }
 
 type secretKeeper interface {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/swell-sh/swell/shared/apigw"
 	"github.com/swell-sh/swell/shared/apikey"
 	"github.com/swell-sh/swell/shared/boot"
 	"github.com/swell-sh/swell/shared/bucket"
@@ -34,8 +33,8 @@ func main() {
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
 	h := handler{
-		store: store, values: bucket.Open(cfg, s.Bucket), secrets: keep, machines: sfn.Open(cfg, s.Machines), log: log, now: time.Now,
+		store: store, values: bucket.Open(cfg, s.Bucket), secrets: keep, sourceSecrets: keep, machines: sfn.Open(cfg, s.Machines), waiters: sfn.OpenTasks(cfg), log: log, now: time.Now,
 		version: openapi.Version{Version: boot.Version, Commit: boot.Commit},
 	}
-	return apigw.Handle(openapi.Authenticate(openapi.Idempotent(api.New(h), store, log), apikey.Open(store, keep, s.APIKey, log).Verify))
+	return apikey.Serve(api.New(h), store, keep, s.APIKey, log)
 }

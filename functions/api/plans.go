@@ -14,6 +14,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/diff"
+	"github.com/swell-sh/swell/shared/mask"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
@@ -75,7 +76,7 @@ func (h handler) GetPlanTarget(w http.ResponseWriter, r *http.Request, org opena
 		h.fail(w, r, err)
 		return
 	}
-	objects, err := h.plannedObjects(r.Context(), org, target)
+	objects, err := h.plannedObjects(r.Context(), p, target)
 	if err != nil {
 		h.fail(w, r, fmt.Errorf("reading what plan %s changes on cluster %s: %w", hash, target.ClusterName, err))
 		return
@@ -110,16 +111,20 @@ func (s shown) entry(clusterID string) release.PlanEntry {
 }
 
 // plannedObjects reads a target's objects; none where it was not compared.
-func (h handler) plannedObjects(ctx context.Context, org string, t run.Target) ([]diff.Object, error) {
+func (h handler) plannedObjects(ctx context.Context, p shown, t run.Target) ([]diff.Object, error) {
 	if t.Diff == nil || t.Diff.Ref == "" {
 		return nil, nil
 	}
-	raw, err := h.values.GetManifest(ctx, org, t.Diff.Ref)
+	raw, err := h.values.GetManifest(ctx, p.Draft.Deployment.Org, t.Diff.Ref)
 	if err != nil {
 		return nil, err
 	}
 	var objects []diff.Object
-	return objects, json.Unmarshal(raw, &objects)
+	if err := json.Unmarshal(raw, &objects); err != nil {
+		return nil, err
+	}
+	literals, err := h.secretNow(ctx, p, t)
+	return mask.Objects(objects, literals), err
 }
 
 const defaultPage = 100 // objects, as the contract has it

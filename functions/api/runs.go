@@ -9,7 +9,6 @@ import (
 
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/openapi"
-	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/run"
 )
 
@@ -75,27 +74,4 @@ func (h handler) GetRun(w http.ResponseWriter, r *http.Request, org openapi.OrgP
 	}
 	w.Header().Set("ETag", tag(one))
 	openapi.Write(w, http.StatusOK, openapi.RunDetailsOf(one, targets, steps))
-}
-
-// CancelRun asks a run to touch no further target; what is being written on a cluster is ended first.
-func (h handler) CancelRun(w http.ResponseWriter, r *http.Request, org openapi.OrgPath, runID openapi.RunPath) {
-	one, err := h.store.FindRun(r.Context(), org, runID)
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	if one.Status.Done() {
-		h.fail(w, r, problem.Conflict("run-ended", "the run has ended: %s", one.Status).Try("what it did is undone by an update, or by a removal"))
-		return
-	}
-	if one, err = h.store.RequestCancel(r.Context(), org, runID); err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	targets, err := h.store.ListTargets(r.Context(), org, one.ID)
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
-	openapi.Write(w, http.StatusAccepted, openapi.RunOf(one, targets))
 }

@@ -38,6 +38,7 @@ type store interface {
 	PutStep(ctx context.Context, org, run string, step run.Step) error
 	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
 	AdmitRun(ctx context.Context, d deployment.Deployment, r run.Run, expectedVersion int64, deleting bool) (deployment.Deployment, run.Run, error)
+	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
 }
 
@@ -46,8 +47,10 @@ type releases interface {
 	ListReleasesOfCluster(ctx context.Context, org, clusterID string) ([]release.Release, error)
 	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
 	SetDrift(ctx context.Context, key release.Key, found release.Drift, previous *release.Drift) (wrote bool, err error)
+	SetCheckError(ctx context.Context, key release.Key, found, previous *release.CheckError) (wrote bool, err error)
 	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
 	ClearActiveRun(ctx context.Context, key release.Key, run string) error
+	ClearCatchUp(ctx context.Context, key release.Key, runID string) error
 }
 
 type machines interface {
@@ -119,7 +122,8 @@ func (h handler) handleTask(ctx context.Context, ref workflow.TargetRef) (struct
 	t.Status, t.StartedAt, t.EndedAt = run.TargetSucceeded, began, h.now()
 	err = errors.Join(v.unreachable, v.faults)
 	if v.unreachable == nil {
-		err = errors.Join(err, v.health(ctx, release.OwnedByDeployment(r.DeploymentID)))
+		owner := release.OwnedByDeployment(r.DeploymentID)
+		err = errors.Join(err, v.blind(owner), v.health(ctx, owner))
 	}
 	step := run.Step{ClusterID: t.ClusterID, ClusterName: t.ClusterName, State: "CheckCluster", Attempt: ref.Attempt, Status: "Succeeded", StartedAt: began, EndedAt: h.now()}
 	if err != nil {
@@ -141,7 +145,7 @@ type visit struct {
 	client      *kube.Client
 	looks       []*look
 	unreachable error
-	faults      error // of single releases; the others were looked at
+	faults      error // of Swell itself at single releases; the others were looked at
 }
 
 // reserve is what a cluster leaves of the function's time, to record that it was too slow.
@@ -188,7 +192,7 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 		l := &look{handler: h, client: v.client, release: rel, history: record.History(metas, record.Key{Namespace: rel.Namespace, Name: rel.Name}), at: began}
 		v.looks = append(v.looks, l)
 		tasks.Go(func() error {
-			if err := l.do(lookCtx); err != nil {
+			if err := l.do(ctx, lookCtx); err != nil {
 				errs[i] = fmt.Errorf("looking at release %s of cluster %s: %w", rel.Name, v.cluster.Name, err)
 			}
 			return nil
@@ -233,7 +237,7 @@ func (h handler) held(ctx context.Context, rel release.Release) (bool, error) {
 func (h handler) correct(ctx context.Context, v visit) error {
 	var errs []error
 	for _, l := range v.looks {
-		if l.release.ActiveRun != "" || l.release.Desired == nil || l.release.Observed == nil || l.release.Owner.Kind != "deployment" {
+		if l.release.CheckError != nil || l.release.ActiveRun != "" || l.release.Desired == nil || l.release.Observed == nil || l.release.Owner.Kind != "deployment" {
 			continue
 		}
 		if err := h.correctOne(ctx, l); err != nil {
@@ -246,20 +250,28 @@ func (h handler) correct(ctx context.Context, v visit) error {
 func (h handler) correctOne(ctx context.Context, l *look) error {
 	rel := l.release
 	if !l.action(deployment.Correct).Writes() {
-		return nil // whatever its deployment says
+		return h.caughtUp(ctx, rel) // whatever its deployment says
 	}
 	d, err := l.owner(ctx)
 	if err != nil || d.Deleting || rel.Desired.Generation != d.Generation {
 		return err
 	}
-	action := l.action(d.Mode)
+	mode, actor := d.Mode, "reconcile"
+	missed, err := h.missed(ctx, rel, d)
+	if err != nil {
+		return err
+	}
+	if missed {
+		mode, actor = deployment.Correct, "catch-up" // it was asked for
+	}
+	action := l.action(mode)
 	if !action.Writes() {
 		return nil
 	}
 	if may, err := h.mayRun(ctx, rel, d, action); err != nil || !may {
 		return err
 	}
-	sync := run.New(h.newID(), run.Sync, rel.Org, "reconcile", "reconcile", h.now()).About(d.ID, d.GroupID, d.ReleaseName, d.Generation)
+	sync := run.New(h.newID(), run.Sync, rel.Org, "reconcile", actor, h.now()).About(d.ID, d.GroupID, d.ReleaseName, d.Generation)
 	sync.Only = []string{rel.ClusterID}
 	_, sync, err = h.store.AdmitRun(ctx, d, sync, d.Version, false)
 	if problem.Is(err, "deployment-changed") || problem.Is(err, "deployment-deleting") {

@@ -22,10 +22,11 @@ type look struct {
 	at      time.Time
 	stored  *record.Record         // the newest record whole, once it was read
 	head    *deployment.Deployment // the release's owner, once it was read
+	blind   error                  // what the cluster did not show
 }
 
-// do records what the cluster has. A release that a run has is left to the run's own states.
-func (l *look) do(ctx context.Context) error {
+// do records what the cluster has. A release that a run has is left to the run's own states. The cluster is read by reads, which may end before ctx.
+func (l *look) do(ctx, reads context.Context) error {
 	if l.release.ActiveRun != "" {
 		held, err := l.held(ctx, l.release)
 		if held || err != nil {
@@ -33,20 +34,27 @@ func (l *look) do(ctx context.Context) error {
 		}
 		l.release.ActiveRun = ""
 	}
+	return l.settle(ctx, l.see(ctx, reads))
+}
+
+func (l *look) see(ctx, reads context.Context) error {
 	previous := l.release.Observed
-	observed, err := l.observe(ctx)
-	if err != nil {
-		return err
+	observed, unseen := l.observe(ctx, reads)
+	if unseen != nil && !isBlind(unseen) {
+		return unseen
 	}
 	if _, err := l.store.SetObserved(ctx, l.release.Key, observed, previous); err != nil {
 		return err
 	}
 	l.release.Observed = &observed
-	return l.compare(ctx)
+	if unseen != nil {
+		return unseen
+	}
+	return l.compare(ctx, reads)
 }
 
-// observe tells the newest record by its metadata; only a record that was not seen before is read.
-func (l *look) observe(ctx context.Context) (release.Observed, error) {
+// observe tells the newest record by its metadata; only a record that was not seen before is read. If that fails, what the metadata says is known.
+func (l *look) observe(ctx, reads context.Context) (release.Observed, error) {
 	now, rel := record.Observed(l.history, l.at), l.release
 	if was := rel.Observed; was != nil && now.SameRecord(*was) && was.ChartVersion != "" {
 		now.ChartName, now.ChartVersion, now.ValuesDigest, now.Differs = was.ChartName, was.ChartVersion, was.ValuesDigest, was.Differs
@@ -59,7 +67,7 @@ func (l *look) observe(ctx context.Context) (release.Observed, error) {
 	if now.Absent {
 		return now, nil
 	}
-	stored, err := l.record(ctx)
+	stored, err := l.record(reads)
 	if err != nil {
 		return now, err
 	}
@@ -92,7 +100,7 @@ func (l *look) differs(ctx context.Context, stored record.Record) ([]string, err
 }
 
 // compare looks whether the live objects of a release in sync are as its manifest says.
-func (l *look) compare(ctx context.Context) error {
+func (l *look) compare(ctx, reads context.Context) error {
 	rel := l.release
 	if rel.Owner.Kind != "deployment" || rel.Observed.Absent || !release.InSync(rel.Desired, rel.Observed) {
 		return nil
@@ -101,13 +109,13 @@ func (l *look) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stored, err := l.record(ctx)
+	stored, err := l.record(reads)
 	if err != nil {
 		return err
 	}
-	findings, err := l.client.Drift(ctx, []byte(stored.Manifest), rel.Namespace, drift.Options{Ignore: d.Ignore})
+	findings, err := l.client.Drift(reads, []byte(stored.Manifest), rel.Namespace, drift.Options{Ignore: d.Ignore})
 	if err != nil {
-		return fmt.Errorf("comparing the objects: %w", err)
+		return &blindError{fmt.Errorf("comparing the objects: %w", err)}
 	}
 	found := drift.Summary(findings)
 	found.Revision, found.At = rel.Observed.Revision, l.at
@@ -143,7 +151,7 @@ func (l *look) record(ctx context.Context) (record.Record, error) {
 	}
 	stored, err := record.Get(ctx, l.client.Kubernetes().CoreV1(), l.history[0].Namespace, l.history[0].SecretName)
 	if err != nil {
-		return stored, err
+		return stored, &blindError{fmt.Errorf("reading Helm's record: %w", kube.Classify(err))}
 	}
 	l.stored = &stored
 	return stored, nil
@@ -179,7 +187,11 @@ func (l *look) health(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	state, err := l.client.Readiness(ctx, []byte(stored.Manifest), rel.Namespace)
+	rules, err := l.rules(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := l.client.Readiness(ctx, []byte(stored.Manifest), rel.Namespace, rules)
 	if err != nil {
 		return err
 	}

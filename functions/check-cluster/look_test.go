@@ -35,6 +35,7 @@ const objectsOfRelease = 6
 var (
 	noon = time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
 	key  = release.Key{Org: "o", ClusterID: "c", Namespace: "shop", Name: "web"}
+	ref  = workflow.TargetRef{Org: key.Org, Cluster: key.ClusterID}
 )
 
 // memory is the store, the bucket, the machines and the keeper of credentials of one cluster with one release.
@@ -82,6 +83,19 @@ func (m *memory) SetDrift(_ context.Context, _ release.Key, d release.Drift, pre
 		m.writes, m.release.Drift = append(m.writes, "drift"), &d
 	}
 	return news, nil
+}
+
+func (m *memory) SetCheckError(ctx context.Context, _ release.Key, e, previous *release.CheckError) (bool, error) {
+	e, news := e.After(previous)
+	if news && ctx.Err() == nil {
+		m.writes, m.release.CheckError = append(m.writes, "check error"), e
+	}
+	return news, ctx.Err()
+}
+
+func (m *memory) ClearCatchUp(context.Context, release.Key, string) error {
+	m.release.CatchUp = nil
+	return nil
 }
 
 func (m *memory) FindDeployment(context.Context, string, string) (deployment.Deployment, error) {
@@ -184,7 +198,7 @@ func newCluster(t *testing.T, mode deployment.Mode) (*memory, handler) {
 func (m *memory) look(t *testing.T, h handler) {
 	t.Helper()
 	m.writes, m.started = nil, nil
-	if err := h.checkDue(t.Context(), workflow.TargetRef{Org: key.Org, Cluster: key.ClusterID}); err != nil {
+	if err := h.checkDue(t.Context(), ref); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -247,8 +261,8 @@ func TestASlowClusterIsRecorded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), reserve+500*time.Millisecond)
 	defer cancel()
 	err := h.checkDue(ctx, workflow.TargetRef{Org: key.Org, Cluster: key.ClusterID})
-	if err == nil || ctx.Err() != nil || !m.checked {
-		t.Errorf("error %v, recorded: %t", err, m.checked)
+	if err != nil || ctx.Err() != nil || !m.checked || m.release.CheckError == nil {
+		t.Errorf("error %v, recorded: %t, %+v", err, m.checked, m.release.CheckError)
 	}
 }
 
@@ -298,6 +312,13 @@ func TestReconcile(t *testing.T) {
 		"upgraded by hand, detect": {deployment.Detect, func(m *memory) { m.keep(2, 1, "Upgrade complete") }, false, release.StatusStale},
 		"upgraded by hand":         {deployment.Correct, func(m *memory) { m.keep(2, 1, "Upgrade complete") }, true, release.StatusStale},
 		"rolled back by hand":      {deployment.Correct, func(m *memory) { m.keep(3, 1, "Rollback to 1") }, false, release.StatusStale},
+		"it missed a run":          {deployment.Detect, func(m *memory) { m.keep(2, 1, "Upgrade complete"); m.miss(1) }, true, release.StatusStale},
+		"it missed an older one":   {deployment.Detect, func(m *memory) { m.keep(2, 1, "Upgrade complete"); m.miss(0) }, false, release.StatusStale},
+		"it missed one that was canceled": {deployment.Detect, func(m *memory) {
+			m.keep(2, 1, "Upgrade complete")
+			m.miss(1)
+			m.last = run.Run{Status: run.Canceled, CancelRequested: true}
+		}, false, release.StatusStale},
 		"a newer generation waits": {deployment.Correct, func(m *memory) { m.put(1, "by hand"); m.deployment.Generation = 2 }, false, release.StatusStale},
 	}
 	for name, c := range cases {
@@ -327,4 +348,19 @@ func failed(trigger, clusterID string) run.Run {
 
 func repaired() run.Target {
 	return run.Target{ClusterID: key.ClusterID, Status: run.TargetSucceeded, Action: string(release.Repair), EndedAt: noon}
+}
+
+// miss says that the cluster did not answer the run that has brought what it has now, or should have.
+func (m *memory) miss(generation int) {
+	m.release.CatchUp = &release.CatchUp{RunID: m.release.Desired.RunID, Generation: generation}
+}
+
+func TestWhatIsCaughtUpIsForgotten(t *testing.T) {
+	m, h := newCluster(t, deployment.Detect)
+	m.look(t, h)
+	m.miss(1)
+	m.look(t, h)
+	if m.release.CatchUp != nil || len(m.started) > 0 {
+		t.Errorf("%+v, started %+v", m.release.CatchUp, m.started)
+	}
 }

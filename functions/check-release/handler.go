@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
@@ -19,16 +20,19 @@ import (
 )
 
 type store interface {
+	reports
+	SetLearnedBy(ctx context.Context, org, run, cluster string, by run.LearnedBy) error
 	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
 	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
+	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
 	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
 	AcquireLease(ctx context.Context, key release.Key, holder string, now, until time.Time) (fence int64, err error)
 	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
 	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
 	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
-	SetHealthy(ctx context.Context, key release.Key, revision int, at time.Time) error
+	SetHealthy(ctx context.Context, key release.Key, revision int, verified release.Desired, at time.Time) error
 }
 
 type handler struct {
@@ -48,7 +52,7 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	note.ClusterName = entry.ClusterName
 	rel, err := h.store.FindRelease(ctx, entry.Key)
 	if problem.Is(err, "release-not-found") && entry.Absent {
-		return note, nil // forgotten already
+		return note, entry.Again() // forgotten already
 	}
 	if err != nil {
 		return note, fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
@@ -66,8 +70,11 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, err
 	}
 	defer client.Close()
-	l := look{handler: h, ref: ref, entry: entry, release: rel, client: client, deadline: rel.Desired.SetAt.Add(time.Duration(entry.Timeout) * time.Second)}
-	return note, l.do(ctx)
+	l := look{handler: h, ref: ref, entry: entry, release: rel, relay: c.Relay, client: client, deadline: rel.Desired.SetAt.Add(time.Duration(entry.Timeout) * time.Second)}
+	if err := l.do(ctx); err != nil {
+		return note, err
+	}
+	return note, entry.Again()
 }
 
 // look is one look at one release.
@@ -76,6 +83,7 @@ type look struct {
 	ref      workflow.TargetRef
 	entry    release.PlanEntry
 	release  release.Release
+	relay    cluster.Relay
 	client   *kube.Client
 	deadline time.Time
 }
@@ -96,7 +104,11 @@ func (l look) do(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading Helm's record of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, kube.Classify(err))
 	}
-	state, err := l.client.Readiness(ctx, []byte(stored.Manifest), l.entry.Key.Namespace)
+	rules, err := l.rules(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := l.client.Readiness(ctx, []byte(stored.Manifest), l.entry.Key.Namespace, rules)
 	if err != nil {
 		return fmt.Errorf("looking at the objects of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, err)
 	}
@@ -105,14 +117,20 @@ func (l look) do(ctx context.Context) error {
 		l.deadline = applied // hooks may have taken long before the workloads could begin
 	}
 	switch now := time.Now(); {
+	case state.Ready && l.wantsTests():
+		return taskerr.New(taskerr.TestsWanted, "tests-wanted", errors.New("the workloads are ready, and the chart's tests are to run"))
 	case state.Ready:
-		return l.store.SetHealthy(ctx, l.entry.Key, history[0].Revision, now.UTC())
+		return l.store.SetHealthy(ctx, l.entry.Key, history[0].Revision, *l.release.Desired, now.UTC())
 	case state.Failed:
-		return l.fail(ctx, history[0], "workload-failed", waits)
+		return l.fail(ctx, history[0], state.Code(), waits)
 	case now.After(l.deadline):
-		return l.fail(ctx, history[0], "not-ready", fmt.Sprintf("not ready after %d s: %s", l.entry.Timeout, waits))
+		return l.fail(ctx, history[0], state.Code(), fmt.Sprintf("not ready after %d s: %s", l.entry.Timeout, waits))
 	default:
-		return l.waiting(ctx, waits)
+		next, err := l.next(ctx, state)
+		if err != nil {
+			return err
+		}
+		return l.waiting(ctx, waits, next)
 	}
 }
 
@@ -126,17 +144,18 @@ func (l look) gone(ctx context.Context, history []record.Meta) error {
 	if time.Now().After(l.deadline) {
 		return taskerr.Failed("not-gone", "revision %d is still %s", history[0].Revision, history[0].Status)
 	}
-	return l.waiting(ctx, "the release's record is still there")
+	return l.waiting(ctx, "the release's record is still there", taskerr.NotReady)
 }
 
-// waiting says on the target what it waits for, once each time that changes.
-func (l look) waiting(ctx context.Context, what string) error {
+// waiting says on the target what it waits for, once each time that changes, and how it goes on. Until a relay says otherwise, it is learned by looking
+// again.
+func (l look) waiting(ctx context.Context, what, next string) error {
 	t, err := l.store.FindTarget(ctx, l.ref.Org, l.ref.Run, l.ref.Cluster)
 	if err != nil {
 		return fmt.Errorf("finding target %s: %w", l.entry.ClusterName, err)
 	}
-	if t.Status != run.TargetVerifying || t.Cause != what {
-		t.Status, t.Cause = run.TargetVerifying, what
+	if t.Status != run.TargetVerifying || t.Cause != what || t.LearnedBy != run.LearnedByPoll {
+		t.Status, t.Cause, t.LearnedBy = run.TargetVerifying, what, run.LearnedByPoll
 		if err := l.store.UpdateTarget(ctx, l.ref.Org, l.ref.Run, t); err != nil {
 			return fmt.Errorf("marking target %s as verifying: %w", l.entry.ClusterName, err)
 		}
@@ -146,7 +165,7 @@ func (l look) waiting(ctx context.Context, what string) error {
 			return fmt.Errorf("recording the health of release %s: %w", l.entry.Key.Name, err)
 		}
 	}
-	return taskerr.New(taskerr.NotReady, "not-ready", errors.New(what))
+	return taskerr.New(next, "not-ready", errors.New(what))
 }
 
 // fail marks Helm's record as failed, under the release's lease, and ends the target.
@@ -176,6 +195,9 @@ func (l look) fail(ctx context.Context, newest record.Meta, code, cause string) 
 	}
 	if err := l.store.SetHealth(ctx, l.entry.Key, release.Unhealthy, cause, time.Now().UTC()); err != nil {
 		return fmt.Errorf("recording the health of release %s: %w", l.entry.Key.Name, err)
+	}
+	if err := l.store.SetLearnedBy(ctx, l.ref.Org, l.ref.Run, l.ref.Cluster, run.LearnedByLook); err != nil {
+		return fmt.Errorf("recording how the failure of release %s was learned: %w", l.entry.Key.Name, err)
 	}
 	return taskerr.Failed(code, "%s", strings.TrimSpace(cause))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/child"
 	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/helmtest"
 	"github.com/swell-sh/swell/shared/kube"
@@ -19,6 +20,7 @@ import (
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/secrets"
 	"github.com/swell-sh/swell/shared/taskerr"
+	"github.com/swell-sh/swell/shared/watch"
 	"github.com/swell-sh/swell/shared/workflow"
 )
 
@@ -32,13 +34,18 @@ var key = release.Key{Org: "o", ClusterID: "c", Namespace: "shop", Name: "web"}
 
 // memory is the store and the keeper of credentials of one release.
 type memory struct {
-	server  *kubetest.Server
-	entry   release.PlanEntry
-	release release.Release
+	server     *kubetest.Server
+	entry      release.PlanEntry
+	relay      cluster.Relay
+	reported   watch.Watch
+	wait       watch.Wait
+	learnedBy  run.LearnedBy
+	release    release.Release
+	generation deployment.Generation
 }
 
 func (m *memory) FindCluster(_ context.Context, org, id string) (cluster.Cluster, error) {
-	return cluster.Cluster{Org: org, ID: id, Name: "demo"}, nil
+	return cluster.Cluster{Org: org, ID: id, Name: "demo", Relay: m.relay}, nil
 }
 
 func (m *memory) FindTarget(_ context.Context, _, _, id string) (run.Target, error) {
@@ -48,6 +55,10 @@ func (m *memory) UpdateTarget(context.Context, string, string, run.Target) error
 
 func (m *memory) FindPlanEntry(context.Context, string, string, string) (release.PlanEntry, error) {
 	return m.entry, nil
+}
+
+func (m *memory) FindGeneration(context.Context, string, string, int) (deployment.Generation, error) {
+	return m.generation, nil
 }
 
 func (m *memory) FindRelease(context.Context, release.Key) (release.Release, error) {
@@ -70,8 +81,20 @@ func (m *memory) SetHealth(_ context.Context, _ release.Key, health release.Heal
 	return nil
 }
 
-func (m *memory) SetHealthy(_ context.Context, _ release.Key, revision int, _ time.Time) error {
+func (m *memory) SetHealthy(_ context.Context, _ release.Key, revision int, _ release.Desired, _ time.Time) error {
 	m.release.Health, m.release.Healthy = release.Healthy, revision
+	return nil
+}
+
+func (m *memory) FindWatch(context.Context, release.Key) (watch.Watch, error) { return m.reported, nil }
+
+func (m *memory) PutWait(_ context.Context, w watch.Wait) error {
+	m.wait = w
+	return nil
+}
+
+func (m *memory) SetLearnedBy(_ context.Context, _, _, _ string, by run.LearnedBy) error {
+	m.learnedBy = by
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 // looked at all of them. Objects that drift are left where the plan showed that nothing happens. What the run itself did in an attempt before
 // is no move.
 func (v verb) bound(ctx context.Context, rel release.Release, history []record.Meta, action release.Action) (done bool, err error) {
-	if v.run.Apply == "" || len(history) > 0 && history[0].Labels[release.LabelRun] == v.run.ID {
+	if v.run.Apply == "" || v.entry.TakesBack || len(history) > 0 && history[0].Labels[release.LabelRun] == v.run.ID {
 		return false, nil
 	}
 	if action == release.Repair && v.entry.Action == release.None {

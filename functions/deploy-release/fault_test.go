@@ -189,6 +189,11 @@ func (s *faulty) try(t *testing.T, f fault, k int64, newer bool) bool {
 // meets runs the function, with the fault at the k-th request, and judges how it ends. It returns false if there is no k-th request.
 func (s *faulty) meets(t *testing.T, f fault, k int64) bool {
 	t.Helper()
+	return s.strikes(t, f, k, func(ctx context.Context) error { return s.attempt(ctx, s.handler, s.generation) })
+}
+
+func (s *faulty) strikes(t *testing.T, f fault, k int64, attempt func(ctx context.Context) error) bool {
+	t.Helper()
 	within := f.within
 	if within == 0 {
 		within = 2 * time.Minute
@@ -197,7 +202,7 @@ func (s *faulty) meets(t *testing.T, f fault, k int64) bool {
 	defer cancel()
 	var n atomic.Int64
 	f.strike(ctx, s.server, &n, k)
-	err := s.attempt(ctx, s.handler, s.generation)
+	err := attempt(ctx)
 	s.server.Fail(nil)
 	s.server.Lose(nil)
 	if n.Load() < k {
@@ -228,8 +233,13 @@ func (s *faulty) recovers(t *testing.T, when string) {
 // wantExactly compares the cluster with the generation.
 func (s *faulty) wantExactly(t *testing.T, when string) {
 	t.Helper()
+	s.wantExactlyOf(t, s.generation, when)
+}
+
+func (s *faulty) wantExactlyOf(t *testing.T, generation int, when string) {
+	t.Helper()
 	want, got := map[string]string{}, map[string]string{}
-	first := map[int]int{0: 0, 1: 2}[s.generation%2]
+	first := map[int]int{0: 0, 1: 2}[generation%2]
 	for i := range objectsEach {
 		want[fmt.Sprintf("web-%02d", first+i)] = s.entry.InputHash
 	}

@@ -62,12 +62,14 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, fmt.Errorf("finding the plan entry of cluster %s: %w", ref.Cluster, err)
 	}
 	note.ClusterName = entry.ClusterName
-	r, d, err := h.permitted(ctx, ref)
-	if err != nil {
-		return note, err
+	rel, err := h.store.FindRelease(ctx, entry.Key)
+	if err != nil && !problem.Is(err, "release-not-found") {
+		return note, fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
 	}
-	if _, err := h.store.FindRelease(ctx, entry.Key); problem.Is(err, "release-not-found") && entry.Absent {
-		return note, nil // forgotten already
+	forgotten := err != nil && entry.Absent
+	v, err := h.permitted(ctx, ref, run.BeforeOf(rel))
+	if err != nil || forgotten {
+		return note, err
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -83,42 +85,58 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 			h.log.ErrorContext(ctx, "freeing a lease; it ends by itself", "release", entry.Key.Name, "until", until, "error", err.Error())
 		}
 	}()
-	desired := release.Desired{
-		Seq: r.Seq, Generation: entry.Generation, RunID: r.ID, PlanHash: ref.Plan, InputHash: entry.InputHash, ChartName: entry.ChartName,
-		ChartVersion: entry.ChartVersion, Absent: entry.Absent, SetAt: time.Now().UTC(),
+	v.entry, v.fence, v.until, v.deadline = entry, fence, until, deadline
+	if !entry.TakesBack { // what takes back looks first whether it may
+		if err := v.want(ctx, ref.Plan); err != nil {
+			return note, err
+		}
 	}
-	if err := h.store.SetDesired(ctx, entry.Key, release.OwnedByDeployment(r.DeploymentID), desired); err != nil {
-		return note, fmt.Errorf("moving the desired state of release %s on cluster %s: %w", entry.Key.Name, entry.ClusterName, err)
-	}
-	v := verb{handler: h, run: r, ignore: d.Ignore, entry: entry, fence: fence, until: until, deadline: deadline}
-	return note, v.do(ctx)
+	return note, v.do(ctx, ref.Plan)
 }
 
-// permitted refuses a run that was canceled or superseded, and says on the target what happens now.
-func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (run.Run, deployment.Deployment, error) {
-	r, err := h.store.FindRun(ctx, ref.Org, ref.Run)
+// want moves the release's desired state to the entry.
+func (v verb) want(ctx context.Context, planHash string) error {
+	e := v.entry
+	desired := release.Desired{
+		Seq: v.run.Seq, Generation: e.Generation, RunID: v.run.ID, PlanHash: planHash, InputHash: e.InputHash, ChartName: e.ChartName,
+		ChartVersion: e.ChartVersion, HealthChecks: e.HealthChecks, Absent: e.Absent, SetAt: time.Now().UTC(),
+	}
+	if err := v.store.SetDesired(ctx, e.Key, release.OwnedByDeployment(v.run.DeploymentID), desired); err != nil {
+		return fmt.Errorf("moving the desired state of release %s on cluster %s: %w", e.Key.Name, e.ClusterName, err)
+	}
+	return nil
+}
+
+// permitted refuses a run that was canceled or superseded, and says on the target what happens now and, the first time, what was there before.
+func (h handler) permitted(ctx context.Context, ref workflow.TargetRef, before run.Before) (verb, error) {
+	v := verb{handler: h}
+	var err error
+	if v.run, err = h.store.FindRun(ctx, ref.Org, ref.Run); err != nil {
+		return v, fmt.Errorf("finding run %s: %w", ref.Run, err)
+	}
+	d, err := h.store.FindDeployment(ctx, ref.Org, v.run.DeploymentID)
 	if err != nil {
-		return r, deployment.Deployment{}, fmt.Errorf("finding run %s: %w", ref.Run, err)
+		return v, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
 	}
-	d, err := h.store.FindDeployment(ctx, ref.Org, r.DeploymentID)
-	if err != nil {
-		return r, d, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
+	if err := task.Stopped(v.run, d); err != nil {
+		return v, err
 	}
-	if err := task.Stopped(r, d); err != nil {
-		return r, d, err
+	v.ignore = d.Ignore
+	if v.target, err = h.store.FindTarget(ctx, ref.Org, ref.Run, ref.Cluster); err != nil {
+		return v, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
 	}
-	t, err := h.store.FindTarget(ctx, ref.Org, ref.Run, ref.Cluster)
-	if err != nil {
-		return r, d, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
+	v.target.Status = run.TargetDeploying
+	if v.target.Before == nil {
+		v.target.Before = &before
 	}
-	t.Status = run.TargetDeploying
-	return r, d, h.store.UpdateTarget(ctx, ref.Org, ref.Run, t)
+	return v, h.store.UpdateTarget(ctx, ref.Org, ref.Run, v.target)
 }
 
 // verb is one operation under a lease.
 type verb struct {
 	handler
 	run      run.Run
+	target   run.Target
 	ignore   []deployment.Ignore
 	entry    release.PlanEntry
 	fence    int64
@@ -126,7 +144,7 @@ type verb struct {
 	deadline time.Time
 }
 
-func (v verb) do(ctx context.Context) error {
+func (v verb) do(ctx context.Context, planHash string) error {
 	c, err := v.store.FindCluster(ctx, v.entry.Key.Org, v.entry.ClusterID)
 	if err != nil {
 		return fmt.Errorf("finding cluster %s: %w", v.entry.ClusterName, err)
@@ -148,6 +166,14 @@ func (v verb) do(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding release %s: %w", v.entry.Key.Name, err)
 	}
+	if v.entry.TakesBack {
+		if err := v.mayTakeBack(ctx, rel, history); err != nil {
+			return err
+		}
+		if err := v.want(ctx, planHash); err != nil {
+			return err
+		}
+	}
 	decision, live, err := v.decide(ctx, client, rel, history)
 	if err != nil {
 		return err
@@ -156,6 +182,12 @@ func (v verb) do(ctx context.Context) error {
 		return err
 	}
 	switch decision.Action {
+	case release.Install:
+		if rel.Healthy > 0 { // it is gone, and with it the revision that was healthy
+			if err := v.observe(ctx, rel, history); err != nil {
+				return err
+			}
+		}
 	case release.None:
 		return errors.Join(v.observe(ctx, rel, history), v.inSync(ctx, rel))
 	case release.Repair:
@@ -192,7 +224,7 @@ func (v verb) change(ctx context.Context, client *kube.Client, cred kube.Credent
 	if err := v.observe(ctx, rel, after); err != nil {
 		return errors.Join(applyErr, err)
 	}
-	v.prune(context.WithoutCancel(ctx), client, after, rel.Healthy)
+	v.prune(context.WithoutCancel(ctx), client, after, rel.Healthy, v.target.Before.Revision)
 	if applyErr != nil || action == release.Uninstall || rel.Drift == nil || rel.Drift.Objects == 0 {
 		return applyErr
 	}
@@ -201,7 +233,7 @@ func (v verb) change(ctx context.Context, client *kube.Client, cred kube.Credent
 
 // decide looks at the objects only where the record is as it should be: any other action writes them anyway.
 func (v verb) decide(ctx context.Context, client *kube.Client, rel release.Release, history []record.Meta) (release.Decision, comparison, error) {
-	seen, want := record.Seen(history), release.Want{Owner: rel.Owner, InputHash: v.entry.InputHash, Absent: v.entry.Absent}
+	seen, want := record.Seen(history), release.Want{Owner: rel.Owner, InputHash: v.entry.InputHash, Absent: v.entry.Absent, Rollback: v.entry.RollbackTo > 0}
 	decision := release.Decide(seen, want, release.Policy{}, time.Now())
 	if decision.Action != release.None || v.entry.Absent {
 		return decision, comparison{}, nil
@@ -229,17 +261,30 @@ func (v verb) apply(ctx context.Context, cred kube.Credential, rel release.Relea
 		Fence: v.fence, StopMutationsAt: release.StopMutationsAt(v.until), HookTimeout: release.HookTimeout(v.deadline, time.Now()),
 		Description: fmt.Sprintf("Swell: generation %d, run %s", v.entry.Generation, v.run.ID),
 	}
-	if !v.entry.Absent {
-		var err error
+	if v.entry.RollbackTo > 0 { // from what Recover leaves, too
+		op.Action, op.RollbackTo = release.Rollback, v.entry.RollbackTo
+	}
+	if err := v.inputs(ctx, &op); err != nil {
+		return err
+	}
+	result, err := helm.Apply(ctx, op) // what it stored is read back
+	return errors.Join(err, v.warn(ctx, result.Warnings))
+}
+
+// inputs reads chart and values: none to uninstall; of a rollback, whose revision has both, the values that are kept out of what it says.
+func (v verb) inputs(ctx context.Context, op *helm.Op) (err error) {
+	if v.entry.Absent {
+		return nil
+	}
+	if op.Action != release.Rollback {
 		if op.Archive, err = v.objects.GetChart(ctx, v.entry.Key.Org, v.entry.ChartDigest); err != nil {
 			return fmt.Errorf("reading chart %s: %w", v.entry.ChartName, err)
 		}
-		if err := v.objects.GetValues(ctx, v.entry.Key.Org, v.entry.ValuesRef, &op.Values); err != nil {
-			return fmt.Errorf("reading the values of release %s: %w", v.entry.Key.Name, err)
-		}
 	}
-	_, err := helm.Apply(ctx, op) // what it stored is read back
-	return err
+	if err := v.objects.GetValues(ctx, v.entry.Key.Org, v.entry.ValuesRef, &op.Values); err != nil {
+		return fmt.Errorf("reading the values of release %s: %w", v.entry.Key.Name, err)
+	}
+	return nil
 }
 
 // settle marks a pending record that our own dead verb left, while we still hold the lease: nobody has to wait for it then.
@@ -272,10 +317,10 @@ func (v verb) observe(ctx context.Context, rel release.Release, history []record
 	return nil
 }
 
-// prune deletes old records, but for the last healthy one's. Helm's own pruning would delete that after a few bad ones; and its statuses do
+// prune deletes old records, but for the last healthy one's and the one from before the run. Helm's own pruning would delete that after a few bad ones; and its statuses do
 // not tell which one it is: what failed is called superseded once another is deployed.
-func (v verb) prune(ctx context.Context, client *kube.Client, history []record.Meta, healthy int) {
-	if err := record.Prune(ctx, client.Kubernetes().CoreV1(), history, keepRevisions, healthy); err != nil {
+func (v verb) prune(ctx context.Context, client *kube.Client, history []record.Meta, keep ...int) {
+	if err := record.Prune(ctx, client.Kubernetes().CoreV1(), history, keepRevisions, keep...); err != nil {
 		v.log.WarnContext(ctx, "pruning old records; the next run will", "release", v.entry.Key.Name, "error", err.Error())
 	}
 }

@@ -8,19 +8,33 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/rollout"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
 )
 
 type memory struct {
 	run       run.Run
+	rollout   rollout.Rollout
+	atomic    bool
 	targets   []run.Target
 	releases  []release.Release
 	forgotten bool
+	withdrawn []deployment.Generation
 }
 
 func (m *memory) FindRun(context.Context, string, string) (run.Run, error) { return m.run, nil }
+
+func (m *memory) FindIntent(context.Context, string, run.Run) (deployment.Deployment, deployment.Generation, error) {
+	return deployment.Deployment{Generation: m.run.Generation}, deployment.Generation{Rollout: m.rollout, Atomic: m.atomic}, nil
+}
+
+func (m *memory) BeginReverting(context.Context, string, string) (run.Run, error) {
+	m.run.Phase = run.Reverting
+	return m.run, nil
+}
 
 func (m *memory) ListTargets(context.Context, string, string) ([]run.Target, error) {
 	return slices.Clone(m.targets), nil
@@ -49,9 +63,9 @@ func (m *memory) ForgetDeployment(context.Context, string, string) error {
 	return nil
 }
 
-func (m *memory) FinishRun(_ context.Context, _, _ string, status run.Status, _, _ string, at time.Time) (run.Run, error) {
+func (m *memory) FinishRun(_ context.Context, _, _ string, status run.Status, code, cause string, at time.Time) (run.Run, error) {
 	if !m.run.Status.Done() {
-		m.run.Status, m.run.EndedAt = status, at
+		m.run.Status, m.run.Code, m.run.Cause, m.run.EndedAt = status, code, cause, at
 	}
 	return m.run, nil
 }
@@ -85,6 +99,7 @@ func TestEvaluateBatch(t *testing.T) {
 		"no target at all":                              {typ: run.Sync, status: run.Succeeded},
 		"a removal that succeeded is forgotten":         {typ: run.Remove, targets: []run.TargetStatus{worked}, status: run.Succeeded, forgotten: true},
 		"a removal that failed is not":                  {typ: run.Remove, targets: []run.TargetStatus{worked, failed}, status: run.Partial},
+		"with force, though nothing could be removed":   {typ: run.Remove, force: true, targets: []run.TargetStatus{failed, failed}, status: run.Partial, forgotten: true},
 		"with force it is":                              {typ: run.Remove, force: true, targets: []run.TargetStatus{worked, failed}, status: run.Partial, forgotten: true},
 		"leaving clusters do not end the deployment":    {typ: run.Leave, targets: []run.TargetStatus{worked}, status: run.Succeeded},
 		"a removal without targets is forgotten, too":   {typ: run.Remove, status: run.Succeeded, forgotten: true},

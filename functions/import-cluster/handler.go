@@ -15,6 +15,7 @@ import (
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/workflow"
 )
 
 const (
@@ -26,6 +27,9 @@ type store interface {
 	CreateCluster(ctx context.Context, c cluster.Cluster) error
 	KeptGroups(ctx context.Context, org string) ([]group.Group, error)
 	RequestReview(ctx context.Context, org, groupID string, at time.Time) error
+	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	SetCredential(ctx context.Context, c cluster.Cluster) error
+	SetRelaySetup(ctx context.Context, org, id string, r cluster.RelaySetup) error
 	FindClusterByName(ctx context.Context, org, name string) (cluster.Cluster, error)
 }
 
@@ -37,6 +41,8 @@ type credentials interface {
 type handler struct {
 	store   store
 	secrets credentials
+	orders  orders
+	relays  bool // whether a cluster gets a relay where its request does not say
 	policy  netguard.Policy
 	log     *slog.Logger
 	now     func() time.Time
@@ -81,7 +87,15 @@ func (h handler) importCluster(r *http.Request, org string) (cluster.Cluster, er
 	c.UID, c.Version, c.Nodes = probe.UID, probe.Version, probe.Nodes
 	c.Access = cluster.Access{Mode: cluster.AccessPublic, Endpoint: cred.Server, CredentialRef: cluster.SecretName(org, c.ID)}
 	c.NextCheckAt = c.NextCheck(cluster.CheckEvery, true, now)
-	return c, h.keep(ctx, c, cred)
+	if !h.wantsRelay(body.Relay) {
+		return c, h.keep(ctx, c, cred)
+	}
+	c.RelaySetup = wish(c.RelaySetup, workflow.RelayInstall)
+	c.RelaySetup.ChangedAt = now
+	if err := h.keep(ctx, c, cred); err != nil {
+		return c, err
+	}
+	return h.orderFirst(ctx, c), nil
 }
 
 // probe reaches the cluster once: a cluster that does not answer is not accepted.

@@ -58,15 +58,20 @@ func (m *memory) Delete(_ context.Context, name string) error {
 
 func send(t *testing.T, m *memory, name, kubeconfig string) *httptest.ResponseRecorder {
 	t.Helper()
+	return request(t, m, http.MethodPost, "", map[string]string{"name": name, "kubeconfig": kubeconfig})
+}
+
+func request(t *testing.T, m *memory, method, path string, document map[string]string) *httptest.ResponseRecorder {
+	t.Helper()
 	var policy netguard.Policy
 	if err := policy.UnmarshalText([]byte("127.0.0.0/8")); err != nil {
 		t.Fatal(err)
 	}
-	body, err := json.Marshal(map[string]string{"name": name, "kubeconfig": kubeconfig})
+	body, err := json.Marshal(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest(http.MethodPost, "/api/v1/orgs/default/clusters", bytes.NewReader(body))
+	r := httptest.NewRequest(method, "/api/v1/orgs/default/clusters"+path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r = r.WithContext(openapi.WithPrincipal(r.Context(), openapi.Principal{Org: "default", Name: "ann", Role: openapi.RoleAdmin}))
 	w := httptest.NewRecorder()

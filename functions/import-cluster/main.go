@@ -8,13 +8,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/swell-sh/swell/shared/apigw"
 	"github.com/swell-sh/swell/shared/apikey"
 	"github.com/swell-sh/swell/shared/boot"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/netguard"
-	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/openapi/server/importcluster"
+	"github.com/swell-sh/swell/shared/queue"
 	"github.com/swell-sh/swell/shared/secrets"
 )
 
@@ -22,6 +21,8 @@ type settings struct {
 	Table    string          `env:"TABLE_NAME,required"`
 	APIKey   string          `env:"API_KEY_SECRET,required"`
 	Networks netguard.Policy `env:"ALLOWED_NETWORKS"`
+	Orders   string          `env:"RELAYS_QUEUE_URL,required"`
+	Relays   bool            `env:"INSTALL_RELAYS"`
 }
 
 func main() {
@@ -30,6 +31,8 @@ func main() {
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
-	h := handler{store: store, secrets: keep, policy: s.Networks, log: log, now: time.Now}
-	return apigw.Handle(openapi.Authenticate(openapi.Idempotent(importcluster.New(h), store, log), apikey.Open(store, keep, s.APIKey, log).Verify))
+	h := handler{
+		store: store, secrets: keep, orders: queue.Open(cfg, s.Orders), relays: s.Relays, policy: s.Networks, log: log, now: time.Now,
+	}
+	return apikey.Serve(importcluster.New(h), store, keep, s.APIKey, log)
 }

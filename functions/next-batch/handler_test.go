@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/rollout"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
 )
@@ -15,13 +19,60 @@ import (
 type memory struct {
 	run        run.Run
 	deployment deployment.Deployment
+	generation deployment.Generation
 	targets    []run.Target
+	releases   map[release.Key]release.Release
+	entries    map[string]release.PlanEntry // by planHash
+	gates      map[string]run.Gate
+}
+
+func (m *memory) OpenGate(_ context.Context, _, _ string, g run.Gate) error {
+	if _, ok := m.gates[g.Wave]; !ok {
+		m.gates = map[string]run.Gate{g.Wave: g}
+	}
+	return nil
+}
+
+func (m *memory) ListGates(context.Context, string, string) (map[string]run.Gate, error) {
+	return m.gates, nil
+}
+
+func (m *memory) FindReleases(_ context.Context, keys []release.Key) (map[release.Key]release.Release, error) {
+	found := map[release.Key]release.Release{}
+	for _, k := range keys {
+		if rel, ok := m.releases[k]; ok {
+			found[k] = rel
+		}
+	}
+	return found, nil
+}
+
+func (m *memory) RecheckTarget(ctx context.Context, org, id string, t run.Target) error {
+	t.SucceededAt, t.Status = t.EndedAt, run.TargetVerifying
+	return m.UpdateTarget(ctx, org, id, t)
+}
+
+func (m *memory) RevertTarget(ctx context.Context, org, id string, t run.Target) error {
+	return m.UpdateTarget(ctx, org, id, t)
+}
+
+func (m *memory) FindPlanEntry(_ context.Context, _, hash, _ string) (release.PlanEntry, error) {
+	entry, ok := m.entries[hash]
+	if !ok {
+		return entry, problem.NotFound("plan-not-found", "there is no %s", hash)
+	}
+	return entry, nil
+}
+
+func (m *memory) PutPlan(_ context.Context, _, hash string, entries []release.PlanEntry) error {
+	m.entries[hash] = entries[0]
+	return nil
 }
 
 func (m *memory) FindRun(context.Context, string, string) (run.Run, error) { return m.run, nil }
 
 func (m *memory) FindIntent(context.Context, string, run.Run) (deployment.Deployment, deployment.Generation, error) {
-	return m.deployment, deployment.Generation{}, nil
+	return m.deployment, m.generation, nil
 }
 
 func (m *memory) ListTargets(context.Context, string, string) ([]run.Target, error) {
@@ -80,7 +131,7 @@ func TestNextBatch(t *testing.T) {
 				{ClusterID: "a", Status: run.TargetWaiting}, {ClusterID: "b", Status: run.TargetSucceeded}, {ClusterID: "c", Status: run.TargetWaiting},
 			}}
 			in := workflow.Progress{RunRef: workflow.RunRef{Org: "o", Run: "r"}, Done: 1}
-			batch, err := handler{m}.handle(t.Context(), in)
+			batch, err := handler{m, time.Now}.handle(t.Context(), in)
 			if err != nil || batch.Progress != in {
 				t.Fatal(batch, err)
 			}
@@ -106,11 +157,11 @@ func TestNextBatch(t *testing.T) {
 
 func TestABatchFitsAState(t *testing.T) {
 	m := &memory{run: run.Run{Org: "o", ID: "r", Type: run.Deploy}}
-	for i := range batchSize + 1 {
+	for i := range rollout.MaxBatch + 1 {
 		m.targets = append(m.targets, run.Target{ClusterID: fmt.Sprint(i), Status: run.TargetWaiting})
 	}
-	batch, err := handler{m}.handle(t.Context(), workflow.Progress{})
-	if err != nil || len(batch.Items) != batchSize {
+	batch, err := handler{m, time.Now}.handle(t.Context(), workflow.Progress{})
+	if err != nil || len(batch.Items) != rollout.MaxBatch {
 		t.Fatal(len(batch.Items), err)
 	}
 }

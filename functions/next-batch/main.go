@@ -4,6 +4,7 @@ package main
 import (
 	"log"
 	"log/slog"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -21,6 +22,6 @@ func main() {
 }
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
-	h := handler{store: dynamo.Open(cfg, s.Table)}
+	h := handler{store: dynamo.Open(cfg, s.Table), now: time.Now}
 	return task.Expose(log, h.handle)
 }

@@ -201,9 +201,13 @@ func (p plan) entry(ctx context.Context, t run.Target) (release.PlanEntry, error
 	}
 	chart := p.generation.Chart
 	entry := release.PlanEntry{
-		ClusterID: t.ClusterID, ClusterName: t.ClusterName, Key: key, Generation: p.generation.Number, Timeout: p.generation.TimeoutSeconds,
+		ClusterID: t.ClusterID, ClusterName: t.ClusterName, Key: key, Generation: p.generation.Number, Timeout: p.timeout(t),
 		ChartName: chart.Name, ChartVersion: chart.Version, ChartDigest: chart.Digest, ValuesRef: ref, ValuesDigest: digest,
 		InputHash: release.Input{ChartDigest: chart.Digest, ValuesDigest: digest, Name: key.Name, Namespace: key.Namespace}.Hash(),
+	}
+	entry.HealthChecks, entry.DependsOn = len(p.generation.HealthChecks) > 0, p.deployment.DependsOn
+	if p.generation.Tests.Enabled {
+		entry.Tests = p.generation.Tests.TimeoutSeconds
 	}
 	sees, err := p.look(ctx, t)
 	switch {
@@ -220,6 +224,14 @@ func (p plan) entry(ctx context.Context, t run.Target) (release.PlanEntry, error
 	rendered, err := p.renders.of(ctx, entry, values, sees, p.run.Type == run.Plan)
 	entry.CRDsRef, entry.ManifestRef, entry.Capabilities = rendered.crdsRef, rendered.manifestRef, sees.capabilities(rendered.asksAPIs)
 	return entry, err
+}
+
+// timeout is how long the target may take: its wave may say.
+func (p plan) timeout(t run.Target) int {
+	if !p.run.RollsOut() && p.run.Type != run.Plan {
+		return p.generation.TimeoutSeconds
+	}
+	return p.generation.Rollout.Deadline(t.Wave, p.generation.TimeoutSeconds)
 }
 
 func (p plan) decide(sees sight, inputHash string) release.Decision {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ type store interface {
 	IsMember(ctx context.Context, c cluster.Cluster, groupID string) (bool, error)
 	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
+	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
+	FindDeploymentByName(ctx context.Context, org, groupID, releaseName string) (deployment.Deployment, error)
+	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
 	ClaimRelease(ctx context.Context, key release.Key, owner release.Owner) error
 	SetActiveRun(ctx context.Context, key release.Key, run string) error
@@ -48,6 +52,9 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
 	}
 	note.ClusterName = t.ClusterName
+	if ref.Recheck {
+		return note, h.again(ctx, ref)
+	}
 	d, err := h.permitted(ctx, ref)
 	if err != nil {
 		return note, err
@@ -77,7 +84,13 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	if entry.Absent {
 		return note, nil
 	}
-	return note, h.prepare(ctx, d, entry)
+	if err = h.gates(ctx, d, entry); err == nil {
+		err = h.prepare(ctx, d, entry)
+	}
+	if taskerr.NameOf(err) == taskerr.NotReady {
+		err = h.waiting(ctx, ref.Run, entry, t, err)
+	}
+	return note, err
 }
 
 // permitted finds the run's deployment, and refuses a run that was canceled or superseded.
@@ -90,7 +103,22 @@ func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (deploym
 	if err != nil {
 		return d, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
 	}
+	if r.Phase == run.Reverting && ref.Remedy == 0 {
+		return d, taskerr.Failed("canceled", "the run was turned around before it wrote to this target")
+	}
 	return d, task.Stopped(r, d)
+}
+
+// again leads to CheckRelease: the release is only looked at.
+func (h handler) again(ctx context.Context, ref workflow.TargetRef) error {
+	entry, err := h.store.FindPlanEntry(ctx, ref.Org, ref.Plan, ref.Cluster)
+	if err != nil {
+		return fmt.Errorf("finding the plan entry of cluster %s: %w", ref.Cluster, err)
+	}
+	if err := h.store.SetActiveRun(ctx, entry.Key, ref.Run); err != nil {
+		return fmt.Errorf("keeping reconcile away from release %s: %w", entry.Key.Name, err)
+	}
+	return taskerr.New(taskerr.AlreadyDeployed, "already-deployed", errors.New("the release is only looked at again"))
 }
 
 func (h handler) prepare(ctx context.Context, d deployment.Deployment, entry release.PlanEntry) error {
@@ -111,7 +139,7 @@ func (h handler) prepare(ctx context.Context, d deployment.Deployment, entry rel
 	}
 	defer client.Close()
 	if _, err := client.EnsureNamespace(ctx, entry.Key.Namespace); err != nil {
-		return fmt.Errorf("ensuring namespace %s on cluster %s: %w", entry.Key.Namespace, c.Name, err)
+		return lost(c, fmt.Errorf("ensuring namespace %s on cluster %s: %w", entry.Key.Namespace, c.Name, err))
 	}
 	if c.Status == cluster.Unknown { // it was lost, and has just answered
 		now := time.Now().UTC()
@@ -138,4 +166,12 @@ func (h handler) prepare(ctx context.Context, d deployment.Deployment, entry rel
 		return taskerr.New(taskerr.NotReady, "crds-not-served", fmt.Errorf("cluster %s does not serve %s yet", c.Name, strings.Join(waiting, ", ")))
 	}
 	return nil
+}
+
+// lost makes no answer from a cluster final that was known to give none: the run goes on, and the cluster catches up.
+func lost(c cluster.Cluster, err error) error {
+	if c.Status == cluster.Unknown && taskerr.NameOf(err) == taskerr.ClusterUnreachable {
+		return taskerr.New(taskerr.TargetFailed, taskerr.CodeOf(err), err)
+	}
+	return err
 }

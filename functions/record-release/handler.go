@@ -21,6 +21,9 @@ type store interface {
 	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
 	ClearActiveRun(ctx context.Context, key release.Key, run string) error
 	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner, runID string) error
+	SetDesired(ctx context.Context, key release.Key, owner release.Owner, desired release.Desired) error
+	SetCatchUp(ctx context.Context, key release.Key, missed release.CatchUp) error
+	ClearCatchUp(ctx context.Context, key release.Key, runID string) error
 }
 
 type handler struct{ store store }
@@ -54,19 +57,17 @@ func (h handler) handle(ctx context.Context, in workflow.Outcome) (struct{}, err
 }
 
 func conclude(t *run.Target, in workflow.Outcome) {
-	t.Status, t.Code, t.Cause = run.TargetSucceeded, "", ""
-	if in.Caught == nil {
-		return
+	var code, cause string
+	if in.Caught != nil {
+		code, cause = in.Caught.Parse()
+	} else if t.LearnedBy == "" {
+		t.LearnedBy = run.LearnedByLook
 	}
-	t.Code, t.Cause = in.Caught.Parse()
-	switch t.Code {
-	case "canceled":
-		t.Status = run.TargetCanceled
-	case "superseded":
-		t.Status = run.TargetSuperseded
-	default:
-		t.Status = run.TargetFailed
+	if in.Unremedied != nil && (t.Remedy == nil || !t.Remedy.Back()) {
+		t.Remedy = &run.Remedy{Number: in.Remedy + 1, Status: run.RemedyFailed, OfCode: code, OfCause: cause}
+		t.Remedy.Code, t.Remedy.Cause = in.Unremedied.Parse()
 	}
+	*t = t.Ended(code, cause)
 }
 
 // settle frees the release for reconcile, forgets it once it is gone, and says whether the target was left with something.
@@ -82,14 +83,17 @@ func (h handler) settle(ctx context.Context, in workflow.Outcome, t *run.Target)
 	if err != nil {
 		return fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
 	}
-	if o := rel.Observed; o != nil && !o.Absent {
-		t.Revision = o.Revision
+	if o := rel.Observed; o != nil {
+		t.Revision = o.Revision // 0: absent
 	}
-	if t.Status == run.TargetFailed {
-		t.LeftBehind = leftBehind(rel, entry, in.Run)
+	if wentBack := t.Remedy != nil && t.Remedy.Back(); t.Status == run.TargetFailed && !wentBack {
+		t.LeftBehind = t.Warning != "" || leftBehind(rel, entry, in.Run)
 	}
 	if t.Status == run.TargetSucceeded && entry.Absent {
 		return h.store.DeleteRelease(ctx, entry.Key, rel.Owner, in.Run)
+	}
+	if err := h.catchUp(ctx, in, entry, rel, t); err != nil {
+		return fmt.Errorf("recording what release %s misses on cluster %s: %w", entry.Key.Name, t.ClusterName, err)
 	}
 	return h.store.ClearActiveRun(ctx, entry.Key, in.Run)
 }

@@ -18,10 +18,13 @@ type memory struct {
 	entry   release.PlanEntry
 	release *release.Release
 	steps   int
+	run     run.Run
+	taken   bool // a newer run has the release
 }
 
 func (m *memory) FindRun(context.Context, string, string) (run.Run, error) {
-	return run.Run{Org: "o", ID: "r"}, nil
+	m.run.Org, m.run.ID = "o", "r"
+	return m.run, nil
 }
 
 func (m *memory) FindTarget(context.Context, string, string, string) (run.Target, error) {
@@ -53,6 +56,24 @@ func (m *memory) ClearActiveRun(_ context.Context, _ release.Key, runID string) 
 	if m.release.ActiveRun == runID {
 		m.release.ActiveRun = ""
 	}
+	return nil
+}
+
+func (m *memory) SetDesired(_ context.Context, _ release.Key, _ release.Owner, d release.Desired) error {
+	if m.taken {
+		return taskerr.Failed("superseded", "a newer run took over")
+	}
+	m.release.Desired = &d
+	return nil
+}
+
+func (m *memory) SetCatchUp(_ context.Context, _ release.Key, c release.CatchUp) error {
+	m.release.CatchUp = &c
+	return nil
+}
+
+func (m *memory) ClearCatchUp(context.Context, release.Key, string) error {
+	m.release.CatchUp = nil
 	return nil
 }
 
@@ -88,7 +109,7 @@ func TestOutcome(t *testing.T) {
 		"it was superseded": {caught: caught("TargetFailed", "superseded"), desired: others, observed: deployed,
 			want: run.Target{Status: run.TargetSuperseded, Code: "superseded", Revision: 4}},
 		"it failed before it reached the cluster": {caught: caught("ClusterUnreachable", "cluster-unreachable"), desired: others, observed: broken,
-			want: run.Target{Status: run.TargetFailed, Code: "cluster-unreachable", Revision: 4}},
+			want: run.Target{Status: run.TargetUnreachable, Code: "cluster-unreachable", Revision: 4}},
 		"it failed and no run has reached it ever": {caught: caught("TargetFailed", "forbidden"), want: run.Target{Status: run.TargetFailed, Code: "forbidden"}},
 		"it failed and left a failed revision": {caught: caught("TargetFailed", "helm-failed"), desired: mine, observed: broken,
 			want: run.Target{Status: run.TargetFailed, Code: "helm-failed", Revision: 4, LeftBehind: true}},

@@ -12,6 +12,7 @@ import (
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/rollout"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
 )
@@ -35,6 +36,10 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.Prog
 	if err != nil {
 		return progress, fmt.Errorf("finding run %s: %w", ref.Run, err)
 	}
+	waves, err := h.waves(ctx, r)
+	if err != nil {
+		return progress, fmt.Errorf("finding the waves of run %s: %w", r.ID, err)
+	}
 	ids, err := h.clusters(ctx, r)
 	if err != nil {
 		return progress, fmt.Errorf("resolving the targets of run %s: %w", r.ID, err)
@@ -46,7 +51,7 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.Prog
 	targets := make([]run.Target, 0, len(ids))
 	for _, id := range ids {
 		name := cmp.Or(found[id].Name, id) // of one that is gone its own outcome says so; the others go on
-		targets = append(targets, run.Target{ClusterID: id, ClusterName: name, Status: run.TargetWaiting})
+		targets = append(targets, run.Target{ClusterID: id, ClusterName: name, Wave: waves.WaveOf(name, found[id].Labels), Status: run.TargetWaiting})
 	}
 	if err := h.store.PutTargets(ctx, r, targets); err != nil {
 		return progress, fmt.Errorf("writing the targets of run %s: %w", r.ID, err)
@@ -55,6 +60,18 @@ func (h handler) handle(ctx context.Context, ref workflow.RunRef) (workflow.Prog
 		return progress, fmt.Errorf("starting run %s: %w", r.ID, err)
 	}
 	return progress, nil
+}
+
+// waves are said once, here: labels that change later move no target to another wave.
+func (h handler) waves(ctx context.Context, r run.Run) (rollout.Rollout, error) {
+	if !r.RollsOut() && r.Type != run.Plan {
+		return rollout.Rollout{}, nil
+	}
+	_, g, err := h.store.FindIntent(ctx, r.Org, r)
+	if problem.Is(err, "generation-not-found") { // told on each target, as below
+		err = nil
+	}
+	return g.Rollout, err
 }
 
 func (h handler) clusters(ctx context.Context, r run.Run) ([]string, error) {

@@ -4,7 +4,6 @@ package main
 import (
 	"log"
 	"log/slog"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -31,8 +30,6 @@ func main() {
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
-	h := handler{
-		store: store, credentials: keep, charts: catalog.NewFetcher(s.Networks.HTTPClient(20*time.Second), s.Networks.Transport), log: log,
-	}
+	h := handler{store: store, credentials: keep, charts: catalog.Open(s.Networks), log: log}
 	return apigw.Handle(openapi.Authenticate(searchcharts.New(h), apikey.Open(store, keep, s.APIKey, log).Verify))
 }

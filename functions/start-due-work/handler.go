@@ -21,6 +21,7 @@ const (
 
 type store interface {
 	reviewStore
+	turns
 	ClaimDueClusters(ctx context.Context, now time.Time, limit int) ([]cluster.Cluster, error)
 	KeptGroups(ctx context.Context, org string) ([]group.Group, error)
 	DueRuns(ctx context.Context, now time.Time, limit int) ([]run.Run, error)
@@ -43,6 +44,7 @@ type checks interface {
 type handler struct {
 	store    store
 	machines machines
+	waiters  waiters
 	checks   checks
 	log      *slog.Logger
 	now      func() time.Time
@@ -109,7 +111,11 @@ func (h handler) sweep(ctx context.Context, r run.Run) error {
 		h.log.ErrorContext(ctx, "ending a run whose machine is dead", "run", r.ID)
 		return h.end(ctx, r)
 	}
-	return h.store.DeferRun(ctx, r.Org, r.ID, h.now().Add(sweepAgain))
+	again, err := h.turn(ctx, r)
+	if err != nil {
+		return err
+	}
+	return h.store.DeferRun(ctx, r.Org, r.ID, again)
 }
 
 // end says how a run ended whose machine could not say it, and what became of its targets.

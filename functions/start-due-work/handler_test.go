@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
@@ -27,6 +28,9 @@ type memory struct {
 	machines map[string]bool // by name: whether it is alive
 	broken   string          // the machine of which nothing can be learnt
 
+	turns    map[string]run.Turn // by run
+	head     deployment.Deployment
+	woken    []string
 	sent     []workflow.TargetRef
 	started  []string
 	deferred map[string]time.Time
@@ -43,6 +47,20 @@ func (m *memory) DueRuns(context.Context, time.Time, int) ([]run.Run, error) { r
 
 func (m *memory) DeferRun(_ context.Context, _, id string, until time.Time) error {
 	m.deferred[id] = until
+	return nil
+}
+
+func (m *memory) FindTurn(_ context.Context, _, id string) (run.Turn, bool, error) {
+	turn, ok := m.turns[id]
+	return turn, ok, nil
+}
+
+func (m *memory) FindDeployment(context.Context, string, string) (deployment.Deployment, error) {
+	return m.head, nil
+}
+
+func (m *memory) Wake(_ context.Context, token string) error {
+	m.woken = append(m.woken, token)
 	return nil
 }
 
@@ -89,7 +107,7 @@ func (m *memory) Send(_ context.Context, body any) error {
 func tick(t *testing.T, m *memory) error {
 	t.Helper()
 	m.deferred, m.ended = map[string]time.Time{}, map[string]string{}
-	h := handler{store: m, machines: m, checks: m, log: slog.New(slog.DiscardHandler), now: func() time.Time { return noon }, newID: func() string { return "new" }}
+	h := handler{store: m, machines: m, waiters: m, checks: m, log: slog.New(slog.DiscardHandler), now: func() time.Time { return noon }, newID: func() string { return "new" }}
 	_, err := h.handle(t.Context(), struct{}{})
 	return err
 }

@@ -28,6 +28,6 @@ func main() {
 }
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
-	h := handler{store: dynamo.Open(cfg, s.Table), machines: sfn.Open(cfg, s.Machines), checks: queue.Open(cfg, s.Checks), log: log, now: time.Now, newID: id.New}
+	h := handler{store: dynamo.Open(cfg, s.Table), machines: sfn.Open(cfg, s.Machines), waiters: sfn.OpenTasks(cfg), checks: queue.Open(cfg, s.Checks), log: log, now: time.Now, newID: id.New}
 	return task.Expose(log, h.handle)
 }

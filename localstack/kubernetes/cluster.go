@@ -81,6 +81,7 @@ func (c *cluster) run(ctx context.Context) error {
 		start("kube-controller-manager", runControllerManager)
 		start("kube-scheduler", runScheduler)
 		start("kwok", runNodes)
+		start("relay", runRelay)
 		if err := furnish(ctx, c); err != nil {
 			failed <- err
 			return

@@ -23,6 +23,9 @@ const (
 	fails      = "swell.test/fail"        // ends at once with exit code 1
 )
 
+// brokenTags are the tags of images that a test names to break a pod as a chart's user would, by its image.
+var brokenTags = []string{"missing", "crash", "oom"}
+
 var (
 	//go:embed stages/pod-never-ready.yaml
 	podNeverReady string
@@ -30,6 +33,10 @@ var (
 	podComplete string
 	//go:embed stages/pod-fail.yaml
 	podFail string
+	//go:embed stages/pod-image-missing.yaml
+	podImageMissing string
+	//go:embed stages/pod-crash.yaml
+	podCrash string
 	//go:embed stages/load-balancer.yaml
 	loadBalancer string
 )
@@ -99,7 +106,7 @@ func runNodes(ctx context.Context, c *cluster) error {
 	return ctx.Err()
 }
 
-// loadStages answers kwok's fast stages, kept off the pods that a test marked, and our own for those.
+// loadStages answers kwok's fast stages, kept off the pods that a test broke, and our own for those.
 func loadStages() (map[internalversion.StageResourceRef][]*internalversion.Stage, error) {
 	unless := func(annotation string) internalversion.MatchExpression {
 		return internalversion.MatchExpression{JQ: &internalversion.SelectorJQ{
@@ -108,17 +115,24 @@ func loadStages() (map[internalversion.StageResourceRef][]*internalversion.Stage
 			Values:   []string{"true"},
 		}}
 	}
+	unbroken := internalversion.MatchExpression{JQ: &internalversion.SelectorJQ{
+		Key:      `.spec.containers[].image | split(":") | last`,
+		Operator: internalversion.SelectorOpNotIn,
+		Values:   brokenTags,
+	}}
 	out := map[internalversion.StageResourceRef][]*internalversion.Stage{}
 	for _, s := range []struct {
 		yaml   string
 		except []internalversion.MatchExpression
 	}{
 		{yaml: fast.DefaultNodeInit},
-		{yaml: pods.DefaultPodReady, except: []internalversion.MatchExpression{unless(neverReady), unless(fails)}},
-		{yaml: podComplete},
+		{yaml: pods.DefaultPodReady, except: []internalversion.MatchExpression{unless(neverReady), unless(fails), unbroken}},
+		{yaml: podComplete, except: []internalversion.MatchExpression{unbroken}},
 		{yaml: pods.DefaultPodDelete},
 		{yaml: podNeverReady},
 		{yaml: podFail},
+		{yaml: podImageMissing},
+		{yaml: podCrash},
 		{yaml: loadBalancer},
 	} {
 		stage, err := config.UnmarshalWithType[*internalversion.Stage](s.yaml)

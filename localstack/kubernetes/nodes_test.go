@@ -13,7 +13,7 @@ func TestLoadStages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[string]int{"Node": 1, "Pod": 5, "Service": 1} {
+	for kind, want := range map[string]int{"Node": 1, "Pod": 7, "Service": 1} {
 		if got := len(stages[internalversion.StageResourceRef{APIGroup: "v1", Kind: kind}]); got != want {
 			t.Errorf("%s has %d stages, want %d", kind, got, want)
 		}

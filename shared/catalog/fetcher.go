@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/chart"
+	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/repository"
 )
@@ -29,6 +30,14 @@ type Fetcher struct {
 	client *http.Client
 	trust  func(*tls.Config) http.RoundTripper
 	source Source
+}
+
+// fetchTime is how long one request to a repository may take.
+const fetchTime = 20 * time.Second
+
+// Open fetches from what the policy lets through.
+func Open(networks netguard.Policy) *Fetcher {
+	return NewFetcher(networks.HTTPClient(fetchTime), networks.Transport)
 }
 
 // NewFetcher fetches by client, which guards every dial and every redirect, and by transports that do so with the TLS of a repository

@@ -2,6 +2,7 @@
 package cluster
 
 import (
+	"fmt"
 	"hash/fnv"
 	"regexp"
 	"time"
@@ -42,17 +43,38 @@ type Cluster struct {
 	CheckedAt     time.Time // the last look that reached it
 	NextCheckAt   time.Time // when reconcile is due
 
+	Relay      Relay
+	RelaySetup RelaySetup
+	Capacity   Capacity
+
 	Revision  int64  // of what was said of it: a change raises it, a look does not
 	GroupID   string // the group it is a member of, or empty; kept in its own item
 	CreatedAt time.Time
 	CreatedBy string
 }
 
+// Relay is the watcher inside the cluster, as it was last heard. Its zero value was never heard.
+type Relay struct {
+	Version  string
+	Key      string // the name of the key that it signs with
+	HeardAt  time.Time
+	Watching int // objects of releases that it follows
+}
+
+// Capacity is what the cluster's relay counted: over all nodes, what may be used.
+type Capacity struct {
+	ReadyNodes        int
+	MilliCPU          int64
+	MemoryBytes       int64
+	Pods              int64
+	RequestedMilliCPU int64 // by pods that run; 0: not counted
+}
+
 // Access says how a cluster's API is reached; the credential itself is in Secrets Manager.
 type Access struct {
 	Mode          string // only AccessPublic for now
 	Endpoint      string // URL of the API server
-	CredentialRef string // name of the secret
+	CredentialRef string // name of the secret and, once it was replaced, '#' and which it is
 }
 
 // The ways of access and the runners there are.
@@ -99,6 +121,14 @@ func labelInvalid(what, field string) error {
 
 // SecretName is where the cluster's credential is kept.
 func SecretName(org, id string) string { return "swell/" + org + "/cluster/" + id }
+
+// With is the cluster with another credential for that server, as of its next revision. The revision stands in the reference, behind '#', so that
+// who remembers the credential before reads the secret again.
+func (c Cluster) With(server string) Cluster {
+	c.Revision++
+	c.Access.Endpoint, c.Access.CredentialRef = server, fmt.Sprintf("%s#%d", SecretName(c.Org, c.ID), c.Revision)
+	return c
+}
 
 // The times between looks: where nobody says otherwise, and at most between those at a cluster that does not answer.
 const (

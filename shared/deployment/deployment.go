@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/rollout"
 )
 
 // Mode says what reconcile does about a release that is not as desired.
@@ -32,6 +33,7 @@ type Deployment struct {
 	// RemovalLimit is the percentage of the targets beyond which a run stops instead of removing releases; 0 is DefaultRemovalLimit.
 	RemovalLimit int
 	Ignore       []Ignore // differences that are no drift
+	DependsOn    []string // names of the group's deployments that must be well on a target before this one begins there
 	Deleting     bool     // a run that removes it was accepted
 	LastRun      string
 	RunSeq       int64 // rises with every run; orders who may move a desired pointer
@@ -50,6 +52,11 @@ type Generation struct {
 	ValuesRef      string   // key of the Intent's values in the bucket
 	Overridden     []string // names of the clusters that have an override, sorted
 	TimeoutSeconds int      // how long a target may take to become ready
+	Remediation    Remediation
+	Atomic         bool // where one target fails, all return to what they were
+	Rollout        rollout.Rollout
+	HealthChecks   []HealthCheck
+	Tests          Tests
 	SecretPaths    []string // paths of values that are masked when they are read, such as auth.password
 	OwnValuesRef   string   // key of what the request itself said, where values were reused; empty: ValuesRef
 	Before         int      // the generation that the targets should have had until then; 0: it is the first

@@ -53,6 +53,9 @@ const (
 	maxShown = 4096 // bytes of a text
 )
 
+// Ellipsis ends a text that was cut.
+const Ellipsis = "…"
+
 // Of makes what is shown of a difference. The values of a Secret, and what stands in its annotations, are masked.
 func Of(object map[string]any, d Difference) Finding {
 	f := Missed(object)
@@ -88,7 +91,7 @@ func shorten(s string) string {
 	if len(s) <= maxShown {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxShown], "") + "…" // a character that was cut in two would not survive JSON
+	return strings.ToValidUTF8(s[:maxShown], "") + Ellipsis // a character that was cut in two would not survive JSON
 }
 
 // texts returns a copy of v with every text shown by show.

@@ -35,3 +35,8 @@ func (s *Store) FindKey(ctx context.Context, hash string) (APIKey, error) {
 func (s *Store) PutKey(ctx context.Context, hash string, k APIKey) error {
 	return s.put(ctx, apiKeyItem{head: headOf(apiKeyKey(hash)), Org: k.Org, Principal: k.Principal, Role: k.Role, CreatedAt: stamp{k.CreatedAt}}, always)
 }
+
+// DeleteKey revokes the key of that hash. Gone already is a success.
+func (s *Store) DeleteKey(ctx context.Context, hash string) error {
+	return s.remove(ctx, apiKeyKey(hash), absent().Or(exists()))
+}

@@ -28,6 +28,11 @@ type clusterItem struct {
 	Status, StatusMessage         string
 	StatusSince, CheckedAt        stamp
 	NextCheckAt                   stamp
+	RelayVersion, RelayKey        string
+	RelayHeardAt                  stamp
+	RelayWatching                 int
+	RelaySetup                    relaySetupItem
+	Capacity                      cluster.Capacity
 	Revision                      int64
 	CreatedAt                     stamp
 	CreatedBy                     string
@@ -58,6 +63,8 @@ func toClusterItem(c cluster.Cluster) clusterItem {
 		Labels: c.Labels, UID: c.UID, Version: c.Version, Nodes: c.Nodes, AccessMode: c.Access.Mode, Endpoint: c.Access.Endpoint,
 		CredentialRef: c.Access.CredentialRef, Runner: c.Runner, Status: string(c.Status), StatusMessage: c.StatusMessage,
 		StatusSince: stamp{c.StatusSince}, CheckedAt: stamp{c.CheckedAt}, NextCheckAt: stamp{c.NextCheckAt}, Revision: c.Revision,
+		RelayVersion: c.Relay.Version, RelayHeardAt: stamp{c.Relay.HeardAt}, RelayWatching: c.Relay.Watching, Capacity: c.Capacity,
+		RelayKey: c.Relay.Key, RelaySetup: toRelaySetupItem(c.RelaySetup),
 		CreatedAt: stamp{c.CreatedAt}, CreatedBy: c.CreatedBy}
 }
 
@@ -66,7 +73,9 @@ func fromClusterItem(i clusterItem) cluster.Cluster {
 		Labels: i.Labels, UID: i.UID, Version: i.Version, Nodes: i.Nodes,
 		Access: cluster.Access{Mode: i.AccessMode, Endpoint: i.Endpoint, CredentialRef: i.CredentialRef},
 		Runner: i.Runner, Status: cluster.Status(i.Status), StatusMessage: i.StatusMessage, StatusSince: i.StatusSince.Time,
-		CheckedAt: i.CheckedAt.Time, NextCheckAt: i.NextCheckAt.Time, Revision: i.Revision, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
+		CheckedAt: i.CheckedAt.Time, NextCheckAt: i.NextCheckAt.Time,
+		RelaySetup: fromRelaySetupItem(i.RelaySetup),
+		Relay:      cluster.Relay{Version: i.RelayVersion, Key: i.RelayKey, HeardAt: i.RelayHeardAt.Time, Watching: i.RelayWatching}, Capacity: i.Capacity, Revision: i.Revision, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
 }
 
 func clusterNotFound(id string) *problem.Problem {

@@ -12,6 +12,7 @@ import (
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/rollout"
 	"github.com/swell-sh/swell/shared/run"
 )
 
@@ -23,6 +24,7 @@ type deploymentItem struct {
 	InstallOnJoin                            bool
 	RemovalLimit                             int
 	Ignore                                   []ignoreItem `dynamodbav:",omitempty"`
+	DependsOn                                []string     `dynamodbav:",omitempty"`
 	Deleting                                 bool
 	LastRun                                  string
 	RunSeq, Version                          int64
@@ -41,6 +43,11 @@ type generationItem struct {
 	ValuesRef                         string
 	Overridden                        []string
 	TimeoutSeconds                    int
+	Remediation                       *remediationItem `dynamodbav:",omitempty"`
+	Atomic                            bool
+	Rollout                           *rollout.Rollout         `dynamodbav:",omitempty"`
+	HealthChecks                      []deployment.HealthCheck `dynamodbav:",omitempty"`
+	Tests                             *deployment.Tests        `dynamodbav:",omitempty"`
 	SecretPaths                       []string
 	OwnValuesRef                      string
 	Reused, Before                    int
@@ -52,7 +59,7 @@ type generationItem struct {
 func toDeploymentItem(d deployment.Deployment) deploymentItem {
 	item := deploymentItem{head: headOf(deploymentKey(d.Org, d.ID)), Org: d.Org, ID: d.ID, GroupID: d.GroupID, ReleaseName: d.ReleaseName,
 		Namespace: d.Namespace, Generation: d.Generation, Newest: d.Newest, Mode: string(d.Mode), InstallOnJoin: d.InstallOnJoin,
-		RemovalLimit: d.RemovalLimit, Deleting: d.Deleting, LastRun: d.LastRun, RunSeq: d.RunSeq,
+		RemovalLimit: d.RemovalLimit, DependsOn: d.DependsOn, Deleting: d.Deleting, LastRun: d.LastRun, RunSeq: d.RunSeq,
 		Version: d.Version, CreatedAt: stamp{d.CreatedAt}, UpdatedAt: stamp{d.UpdatedAt}, CreatedBy: d.CreatedBy}
 	for _, i := range d.Ignore {
 		item.Ignore = append(item.Ignore, ignoreItem(i))
@@ -63,7 +70,7 @@ func toDeploymentItem(d deployment.Deployment) deploymentItem {
 func fromDeploymentItem(i deploymentItem) deployment.Deployment {
 	d := deployment.Deployment{Org: i.Org, ID: i.ID, GroupID: i.GroupID, ReleaseName: i.ReleaseName, Namespace: i.Namespace,
 		Generation: i.Generation, Newest: max(i.Newest, i.Generation), Mode: deployment.Mode(i.Mode), InstallOnJoin: i.InstallOnJoin,
-		RemovalLimit: i.RemovalLimit, Deleting: i.Deleting, LastRun: i.LastRun, RunSeq: i.RunSeq,
+		RemovalLimit: i.RemovalLimit, DependsOn: i.DependsOn, Deleting: i.Deleting, LastRun: i.LastRun, RunSeq: i.RunSeq,
 		Version: i.Version, CreatedAt: i.CreatedAt.Time, UpdatedAt: i.UpdatedAt.Time, CreatedBy: i.CreatedBy}
 	for _, rule := range i.Ignore {
 		d.Ignore = append(d.Ignore, deployment.Ignore(rule))
@@ -72,18 +79,34 @@ func fromDeploymentItem(i deploymentItem) deployment.Deployment {
 }
 
 func toGenerationItem(g deployment.Generation) generationItem {
-	return generationItem{head: headOf(generationKey(g.Org, g.DeploymentID, g.Number)), Org: g.Org, DeploymentID: g.DeploymentID,
+	item := generationItem{head: headOf(generationKey(g.Org, g.DeploymentID, g.Number)), Org: g.Org, DeploymentID: g.DeploymentID,
 		Number: g.Number, ChartRef: g.Chart.Ref, ChartName: g.Chart.Name, ChartVersion: g.Chart.Version, ChartDigest: g.Chart.Digest,
-		ChartDescription: g.Chart.Description, ValuesRef: g.ValuesRef, Overridden: g.Overridden, TimeoutSeconds: g.TimeoutSeconds,
+		ChartDescription: g.Chart.Description, ValuesRef: g.ValuesRef, Overridden: g.Overridden, TimeoutSeconds: g.TimeoutSeconds, Remediation: toRemediationItem(g.Remediation), Atomic: g.Atomic,
 		SecretPaths: g.SecretPaths, OwnValuesRef: g.OwnValuesRef, Reused: g.Reused, Before: g.Before, PlanHash: g.PlanHash, RunID: g.RunID,
 		CreatedAt: stamp{g.CreatedAt}, CreatedBy: g.CreatedBy}
+	item.HealthChecks = g.HealthChecks
+	if g.Tests != (deployment.Tests{}) {
+		item.Tests = &g.Tests
+	}
+	if !g.Rollout.IsZero() {
+		item.Rollout = &g.Rollout
+	}
+	return item
 }
 
 func fromGenerationItem(i generationItem) deployment.Generation {
-	return deployment.Generation{Org: i.Org, DeploymentID: i.DeploymentID, Number: i.Number,
+	g := deployment.Generation{Org: i.Org, DeploymentID: i.DeploymentID, Number: i.Number,
 		Chart:     deployment.Chart{Ref: i.ChartRef, Name: i.ChartName, Version: i.ChartVersion, Digest: i.ChartDigest, Description: i.ChartDescription},
-		ValuesRef: i.ValuesRef, Overridden: i.Overridden, TimeoutSeconds: i.TimeoutSeconds, SecretPaths: i.SecretPaths,
+		ValuesRef: i.ValuesRef, Overridden: i.Overridden, TimeoutSeconds: i.TimeoutSeconds, Remediation: fromRemediationItem(i.Remediation), Atomic: i.Atomic, SecretPaths: i.SecretPaths,
 		OwnValuesRef: i.OwnValuesRef, Reused: i.Reused, Before: i.Before, PlanHash: i.PlanHash, RunID: i.RunID, CreatedAt: i.CreatedAt.Time, CreatedBy: i.CreatedBy}
+	g.HealthChecks = i.HealthChecks
+	if i.Tests != nil {
+		g.Tests = *i.Tests
+	}
+	if i.Rollout != nil {
+		g.Rollout = *i.Rollout
+	}
+	return g
 }
 
 func deploymentNotFound(id string) *problem.Problem {
@@ -106,7 +129,7 @@ func (s *Store) AdmitDeployment(ctx context.Context, a Admission) (deployment.De
 		return d, a.Run, fmt.Errorf("admitting deployment %s: generation %d of %s is not one of it", d.ID, a.Generation.Number, a.Generation.DeploymentID)
 	}
 	d.Generation, d.Newest = a.Generation.Number, a.Generation.Number
-	a.Generation.RunID = a.Run.ID
+	a.Generation.RunID, a.Run.Before = a.Run.ID, a.Generation.Before
 	d, r := s.nextRun(d, a.Run, a.ExpectedVersion)
 	t := s.transaction()
 	name, target := -1, -1
@@ -167,6 +190,7 @@ func (s *Store) SetDeployment(ctx context.Context, d deployment.Deployment, expe
 	item := toDeploymentItem(d)
 	var u expression.UpdateBuilder
 	u = set(set(set(set(u, "Mode", item.Mode), "InstallOnJoin", item.InstallOnJoin), "RemovalLimit", item.RemovalLimit), "Ignore", item.Ignore)
+	u = set(u, "DependsOn", item.DependsOn)
 	u = set(set(u, "Version", item.Version), "UpdatedAt", item.UpdatedAt)
 	err := s.update(ctx, deploymentKey(d.Org, d.ID), u, equal("Version", expectedVersion).And(equal("Deleting", false)), nil)
 	if conditionFailed(err) {

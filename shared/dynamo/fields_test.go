@@ -69,9 +69,11 @@ func TestEveryFieldIsKept(t *testing.T) {
 	must(t, s.SetDesired(ctx, keyA, mine, desired))
 	_, err = s.SetObserved(ctx, keyA, observed, nil)
 	must(t, err)
+	must(t, s.SetHealthy(ctx, keyA, 7, desired, noon))
 	gotRelease, err := s.FindRelease(ctx, keyA)
 	must(t, err)
 	wantEqual(t, gotRelease.Desired, &desired)
+	wantEqual(t, gotRelease.Verified, &desired)
 	wantEqual(t, gotRelease.Observed, &observed)
 }
 

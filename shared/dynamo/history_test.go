@@ -139,15 +139,16 @@ func TestTheLatestLookSaysWhatIsHealthy(t *testing.T) {
 	s := newStore(t)
 	key, owner := release.Key{Org: orgA, ClusterID: "c", Namespace: "web", Name: "web"}, release.OwnedByDeployment("d")
 	must(t, s.ClaimRelease(t.Context(), key, owner))
-	must(t, s.SetHealthy(t.Context(), key, 4, after(2)))
-	must(t, s.SetHealthy(t.Context(), key, 3, after(1))) // late
+	must(t, s.SetHealthy(t.Context(), key, 4, release.Desired{PlanHash: "p4"}, after(2)))
+	must(t, s.SetHealthy(t.Context(), key, 3, release.Desired{PlanHash: "p3"}, after(1))) // late
 	must(t, s.SetHealth(t.Context(), key, release.Unhealthy, "0 of 2 are ready", after(3)))
 	r, err := s.FindRelease(t.Context(), key)
 	must(t, err)
 	wantEqual(t, r.Healthy, 4)
 	wantEqual(t, r.Health, release.Unhealthy)
+	wantEqual(t, r.Verified, &release.Desired{PlanHash: "p4"})
 	must(t, s.DeleteRelease(t.Context(), key, owner, ""))
-	must(t, s.SetHealthy(t.Context(), key, 5, after(4))) // nobody's
+	must(t, s.SetHealthy(t.Context(), key, 5, release.Desired{PlanHash: "p5"}, after(4))) // nobody's
 	must(t, s.ClaimRelease(t.Context(), key, owner))
 	r, err = s.FindRelease(t.Context(), key)
 	must(t, err)

@@ -22,7 +22,11 @@ type planItem struct {
 	CRDsRef, ManifestRef, Capabilities   string
 	Absent                               bool
 	SeenRevision, Generation, Timeout    int
-	ExpiresAt                            int64 `dynamodbav:"expiresAt,omitempty"`
+	HealthChecks                         bool          `dynamodbav:",omitempty"`
+	Tests                                int           `dynamodbav:",omitempty"`
+	DependsOn                            []string      `dynamodbav:",omitempty"`
+	TakeBack                             *takeBackItem `dynamodbav:",omitempty"`
+	ExpiresAt                            int64         `dynamodbav:"expiresAt,omitempty"`
 }
 
 type planHeadItem struct {
@@ -36,7 +40,8 @@ func toPlanItem(org, planHash string, e release.PlanEntry) planItem {
 		Org: org, Namespace: e.Key.Namespace, Name: e.Key.Name, Action: string(e.Action), InputHash: e.InputHash, ChartName: e.ChartName,
 		ChartVersion: e.ChartVersion, ChartDigest: e.ChartDigest, ValuesRef: e.ValuesRef, ValuesDigest: e.ValuesDigest, CRDsRef: e.CRDsRef, ManifestRef: e.ManifestRef,
 		Capabilities: e.Capabilities, Absent: e.Absent,
-		SeenRevision: e.SeenRevision, Generation: e.Generation, Timeout: e.Timeout}
+		SeenRevision: e.SeenRevision, Generation: e.Generation, Timeout: e.Timeout, TakeBack: toTakeBackItem(e.TakeBack),
+		HealthChecks: e.HealthChecks, Tests: e.Tests, DependsOn: e.DependsOn}
 }
 
 func fromPlanItem(i planItem) release.PlanEntry {
@@ -45,7 +50,8 @@ func fromPlanItem(i planItem) release.PlanEntry {
 		Action: release.Action(i.Action), InputHash: i.InputHash, ChartName: i.ChartName, ChartVersion: i.ChartVersion,
 		ChartDigest: i.ChartDigest, ValuesRef: i.ValuesRef, ValuesDigest: i.ValuesDigest, CRDsRef: i.CRDsRef, ManifestRef: i.ManifestRef,
 		Capabilities: i.Capabilities, Absent: i.Absent, SeenRevision: i.SeenRevision,
-		Generation: i.Generation, Timeout: i.Timeout}
+		Generation: i.Generation, Timeout: i.Timeout, TakeBack: fromTakeBackItem(i.TakeBack),
+		HealthChecks: i.HealthChecks, Tests: i.Tests, DependsOn: i.DependsOn}
 }
 
 // PutPlan keeps a plan's entries. They are found by the hash of what they say, so writing them again changes nothing.

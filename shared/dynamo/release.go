@@ -22,14 +22,17 @@ type releaseItem struct {
 	OwnerKind                       string `dynamodbav:",omitempty"`
 	OwnerID                         string `dynamodbav:",omitempty"`
 	Healthy                         int
-	Drift                           *driftItem    `dynamodbav:",omitempty"`
-	Desired                         *desiredItem  `dynamodbav:",omitempty"`
-	Observed                        *observedItem `dynamodbav:",omitempty"`
+	Drift                           *driftItem      `dynamodbav:",omitempty"`
+	CheckError                      *checkErrorItem `dynamodbav:",omitempty"`
+	Verified                        *desiredItem    `dynamodbav:",omitempty"`
+	Desired                         *desiredItem    `dynamodbav:",omitempty"`
+	Observed                        *observedItem   `dynamodbav:",omitempty"`
 	Health, HealthMessage           string
 	HealthAt                        stamp
 	ActiveRun                       string
-	LeaseHolder                     string `dynamodbav:",omitempty"`
-	LeaseUntil                      stamp  // null or absent: no lease
+	CatchUp                         *catchUpItem `dynamodbav:",omitempty"`
+	LeaseHolder                     string       `dynamodbav:",omitempty"`
+	LeaseUntil                      stamp        // null or absent: no lease
 	Fence                           int64
 }
 
@@ -44,6 +47,7 @@ type desiredItem struct {
 	Generation                 int
 	RunID, PlanHash, InputHash string
 	ChartName, ChartVersion    string
+	HealthChecks               bool `dynamodbav:",omitempty"`
 	Absent                     bool
 	SetAt                      stamp
 }
@@ -67,7 +71,15 @@ func toDriftItem(d release.Drift) driftItem {
 
 func toDesiredItem(d release.Desired) desiredItem {
 	return desiredItem{Seq: d.Seq, Generation: d.Generation, RunID: d.RunID, PlanHash: d.PlanHash, InputHash: d.InputHash,
-		ChartName: d.ChartName, ChartVersion: d.ChartVersion, Absent: d.Absent, SetAt: stamp{d.SetAt}}
+		ChartName: d.ChartName, ChartVersion: d.ChartVersion, HealthChecks: d.HealthChecks, Absent: d.Absent, SetAt: stamp{d.SetAt}}
+}
+
+func fromDesiredItem(i *desiredItem) *release.Desired {
+	if i == nil {
+		return nil
+	}
+	return &release.Desired{Seq: i.Seq, Generation: i.Generation, RunID: i.RunID, PlanHash: i.PlanHash, InputHash: i.InputHash,
+		ChartName: i.ChartName, ChartVersion: i.ChartVersion, HealthChecks: i.HealthChecks, Absent: i.Absent, SetAt: i.SetAt.Time}
 }
 
 func toObservedItem(o release.Observed) observedItem {
@@ -80,13 +92,16 @@ func fromReleaseItem(i releaseItem) release.Release {
 	r := release.Release{Key: release.Key{Org: i.Org, ClusterID: i.ClusterID, Namespace: i.Namespace, Name: i.Name},
 		Owner: release.Owner{Kind: i.OwnerKind, ID: i.OwnerID}, Healthy: i.Healthy, Health: release.Health(i.Health), HealthMessage: i.HealthMessage,
 		HealthAt: i.HealthAt.Time, ActiveRun: i.ActiveRun, Lease: release.Lease{Holder: i.LeaseHolder, ExpiresAt: i.LeaseUntil.Time}, Fence: i.Fence}
+	if c := i.CatchUp; c != nil {
+		r.CatchUp = &release.CatchUp{RunID: c.RunID, Generation: c.Generation}
+	}
 	if d := i.Drift; d != nil {
 		r.Drift = &release.Drift{Revision: d.Revision, Objects: d.Objects, Fields: d.Fields, Ref: d.Ref, Since: d.Since.Time, At: d.At.Time}
 	}
-	if d := i.Desired; d != nil {
-		r.Desired = &release.Desired{Seq: d.Seq, Generation: d.Generation, RunID: d.RunID, PlanHash: d.PlanHash, InputHash: d.InputHash,
-			ChartName: d.ChartName, ChartVersion: d.ChartVersion, Absent: d.Absent, SetAt: d.SetAt.Time}
+	if e := i.CheckError; e != nil {
+		r.CheckError = &release.CheckError{Code: e.Code, Cause: e.Cause, Since: e.Since.Time}
 	}
+	r.Desired, r.Verified = fromDesiredItem(i.Desired), fromDesiredItem(i.Verified)
 	if o := i.Observed; o != nil {
 		r.Observed = &release.Observed{Absent: o.Absent, Revision: o.Revision, Status: o.Status, ChartName: o.ChartName,
 			ChartVersion: o.ChartVersion, OwnerLabel: o.OwnerLabel, InputHash: o.InputHash, LabelRevision: o.LabelRevision,
@@ -243,7 +258,11 @@ func (s *Store) SetObserved(ctx context.Context, k release.Key, o release.Observ
 	at := expression.Name("Observed.At")
 	newer := expression.AttributeNotExists(at).Or(at.LessThanEqual(expression.Value(stamp{o.At})))
 	var u expression.UpdateBuilder
-	err = s.update(ctx, keyOf(k), set(u, "Observed", toObservedItem(o)), owned().And(newer), nil)
+	u = set(u, "Observed", toObservedItem(o))
+	if o.Absent { // the next install counts its revisions from 1 again
+		u = u.Remove(expression.Name("Healthy")).Remove(expression.Name("Verified"))
+	}
+	err = s.update(ctx, keyOf(k), u, owned().And(newer), nil)
 	if conditionFailed(err) {
 		return false, nil
 	}
@@ -281,10 +300,11 @@ func (s *Store) SetHealth(ctx context.Context, k release.Key, health release.Hea
 	return s.setHealth(ctx, k, u, health, message, at)
 }
 
-// SetHealthy records that the workloads of that revision, which a run made, were ready at the given time, unless they were looked at later.
-func (s *Store) SetHealthy(ctx context.Context, k release.Key, revision int, at time.Time) error {
+// SetHealthy records that the workloads of that revision, which a run made of verified, were ready at the given time, unless they were looked at later.
+func (s *Store) SetHealthy(ctx context.Context, k release.Key, revision int, verified release.Desired, at time.Time) error {
 	var u expression.UpdateBuilder
-	return s.setHealth(ctx, k, set(u, "Healthy", revision), release.Healthy, "", at)
+	u = set(set(u, "Healthy", revision), "Verified", toDesiredItem(verified))
+	return s.setHealth(ctx, k, u, release.Healthy, "", at)
 }
 
 func (s *Store) setHealth(ctx context.Context, k release.Key, u expression.UpdateBuilder, health release.Health, message string, at time.Time) error {
@@ -322,7 +342,7 @@ func (s *Store) ClearActiveRun(ctx context.Context, k release.Key, runID string)
 // runID means whichever did. The fence stays, and a lease that somebody holds. Gone already is a success; another owner's is left alone.
 func (s *Store) DeleteRelease(ctx context.Context, k release.Key, owner release.Owner, runID string) error {
 	var u expression.UpdateBuilder
-	for _, name := range strings.Fields("OwnerKind OwnerID GSI1PK GSI1SK Desired Observed Drift Healthy Health HealthMessage HealthAt ActiveRun") {
+	for _, name := range strings.Fields("OwnerKind OwnerID GSI1PK GSI1SK Desired Observed Drift CheckError Healthy Verified Health HealthMessage HealthAt ActiveRun CatchUp") {
 		u = u.Remove(expression.Name(name))
 	}
 	mayForget := ownedBy(owner)

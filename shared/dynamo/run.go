@@ -23,13 +23,15 @@ type runItem struct {
 	head
 	Org, ID, Type, Trigger, Actor      string
 	DeploymentID, GroupID, ReleaseName string
-	Generation                         int
+	Generation, Before                 int
 	Seq                                int64
 	Only                               []string
 	Force, ConfirmRemovals             bool
 	RedriveOf, Apply                   string
 	PlanHash, Status                   string
-	CancelRequested                    bool
+	CancelRequested, Paused            bool
+	Phase                              string      `dynamodbav:",omitempty"`
+	Origin                             *run.Origin `dynamodbav:",omitempty"`
 	Code, Cause                        string
 	CreatedAt, StartedAt, EndedAt      stamp
 	Version                            int64 // of the run alone; its counter item adds the changes of targets and steps
@@ -44,16 +46,24 @@ func toRunItem(r run.Run) runItem {
 	if !r.Status.Done() {
 		h.DuePK, h.DueSK = dueRunsPK(shardOf(r.ID)), sortable(r.CreatedAt.Add(SweepPendingAfter))
 	}
-	return runItem{head: h, Org: r.Org, ID: r.ID, Type: string(r.Type), Trigger: r.Trigger, Actor: r.Actor, DeploymentID: r.DeploymentID,
-		GroupID: r.GroupID, ReleaseName: r.ReleaseName, Generation: r.Generation, Seq: r.Seq, Only: r.Only, Force: r.Force,
-		ConfirmRemovals: r.ConfirmRemovals, RedriveOf: r.RedriveOf, Apply: r.Apply, PlanHash: r.PlanHash, Status: string(r.Status), CancelRequested: r.CancelRequested, Code: r.Code, Cause: r.Cause,
+	var origin *run.Origin
+	if !r.Origin.Zero() {
+		origin = &r.Origin
+	}
+	return runItem{head: h, Origin: origin, Org: r.Org, ID: r.ID, Type: string(r.Type), Trigger: r.Trigger, Actor: r.Actor, DeploymentID: r.DeploymentID,
+		GroupID: r.GroupID, ReleaseName: r.ReleaseName, Generation: r.Generation, Before: r.Before, Seq: r.Seq, Only: r.Only, Force: r.Force,
+		ConfirmRemovals: r.ConfirmRemovals, RedriveOf: r.RedriveOf, Apply: r.Apply, PlanHash: r.PlanHash, Status: string(r.Status), CancelRequested: r.CancelRequested, Paused: r.Paused, Phase: string(r.Phase), Code: r.Code, Cause: r.Cause,
 		CreatedAt: stamp{r.CreatedAt}, StartedAt: stamp{r.StartedAt}, EndedAt: stamp{r.EndedAt}, Version: r.Version}
 }
 
 func fromRunItem(i runItem) run.Run {
-	return run.Run{Org: i.Org, ID: i.ID, Type: run.Type(i.Type), Trigger: i.Trigger, Actor: i.Actor, DeploymentID: i.DeploymentID,
-		GroupID: i.GroupID, ReleaseName: i.ReleaseName, Generation: i.Generation, Seq: i.Seq, Only: i.Only, Force: i.Force,
-		ConfirmRemovals: i.ConfirmRemovals, RedriveOf: i.RedriveOf, Apply: i.Apply, PlanHash: i.PlanHash, Status: run.Status(i.Status), CancelRequested: i.CancelRequested, Code: i.Code, Cause: i.Cause,
+	var origin run.Origin
+	if i.Origin != nil {
+		origin = *i.Origin
+	}
+	return run.Run{Origin: origin, Org: i.Org, ID: i.ID, Type: run.Type(i.Type), Trigger: i.Trigger, Actor: i.Actor, DeploymentID: i.DeploymentID,
+		GroupID: i.GroupID, ReleaseName: i.ReleaseName, Generation: i.Generation, Before: i.Before, Seq: i.Seq, Only: i.Only, Force: i.Force,
+		ConfirmRemovals: i.ConfirmRemovals, RedriveOf: i.RedriveOf, Apply: i.Apply, PlanHash: i.PlanHash, Status: run.Status(i.Status), CancelRequested: i.CancelRequested, Paused: i.Paused, Phase: run.Phase(i.Phase), Code: i.Code, Cause: i.Cause,
 		CreatedAt: i.CreatedAt.Time, StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time, Version: i.Version}
 }
 
@@ -100,7 +110,10 @@ func (s *Store) readRun(ctx context.Context, org, id, prefix string, other func(
 			return unmarshal(av, &item)
 		case runVersionKey(org, id).SK:
 			return unmarshal(av, &changes)
-		case draftKey(org, id).SK:
+		case draftKey(org, id).SK, turnKey(org, id).SK:
+			return nil
+		}
+		if strings.HasPrefix(text(av, "SK"), gatePrefix) {
 			return nil
 		}
 		return other(av)

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// API is what the store calls of DynamoDB: *dynamodb.Client.
+// API is what the store calls of DynamoDB; *dynamodb.Client has it all.
 type API interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
@@ -25,8 +25,6 @@ type API interface {
 	BatchWriteItem(context.Context, *dynamodb.BatchWriteItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error)
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
-
-var _ API = (*dynamodb.Client)(nil)
 
 // Store keeps the domain's records. Reads by key are strongly consistent; lists by an index are not, and say so.
 type Store struct {
@@ -42,7 +40,7 @@ func New(api API, table string, now func() time.Time) *Store {
 
 // Open makes a Store of a configuration.
 func Open(cfg aws.Config, table string) *Store {
-	return New(dynamodb.NewFromConfig(cfg), table, time.Now)
+	return New(callsOf(dynamodb.NewFromConfig(cfg)), table, time.Now)
 }
 
 // get reads one item, strongly consistent.

@@ -23,8 +23,13 @@ type targetItem struct {
 	Code, Cause                            string
 	LeftBehind                             bool
 	Revision                               int
-	Diff                                   *diffItem `dynamodbav:",omitempty"`
-	StartedAt, EndedAt                     stamp
+	LearnedBy                              string
+	Warning                                string      `dynamodbav:",omitempty"`
+	Diff                                   *diffItem   `dynamodbav:",omitempty"`
+	Before                                 *beforeItem `dynamodbav:",omitempty"`
+	Remedy                                 *remedyItem `dynamodbav:",omitempty"`
+	Wave                                   string      `dynamodbav:",omitempty"`
+	StartedAt, EndedAt, SucceededAt        stamp
 }
 
 type diffItem struct {
@@ -36,7 +41,7 @@ type diffItem struct {
 type stepItem struct {
 	head
 	ClusterID, ClusterName, State string
-	Attempt                       int
+	Attempt, Remedy               int
 	Status, Code, Cause           string
 	StartedAt, EndedAt            stamp
 	ExpiresAt                     int64 `dynamodbav:"expiresAt"`
@@ -44,8 +49,8 @@ type stepItem struct {
 
 func toTargetItem(r run.Run, t run.Target) targetItem {
 	item := targetItem{head: headOf(targetKey(r.Org, r.ID, t.ClusterID)), ClusterID: t.ClusterID, ClusterName: t.ClusterName, Action: t.Action,
-		Status: string(t.Status), Done: t.Status.Done(), Code: t.Code, Cause: t.Cause, LeftBehind: t.LeftBehind, Revision: t.Revision,
-		StartedAt: stamp{t.StartedAt}, EndedAt: stamp{t.EndedAt}}
+		Status: string(t.Status), Done: t.Status.Done(), Code: t.Code, Cause: t.Cause, LeftBehind: t.LeftBehind, Revision: t.Revision, LearnedBy: string(t.LearnedBy), Warning: t.Warning,
+		Wave: t.Wave, StartedAt: stamp{t.StartedAt}, EndedAt: stamp{t.EndedAt}, SucceededAt: stamp{t.SucceededAt}, Before: toBeforeItem(t.Before), Remedy: toRemedyItem(t.Remedy)}
 	if t.Diff != nil {
 		item.Diff = toDiffItem(*t.Diff)
 	}
@@ -59,7 +64,8 @@ func toDiffItem(d run.Diff) *diffItem {
 
 func fromTargetItem(i targetItem) run.Target {
 	t := run.Target{ClusterID: i.ClusterID, ClusterName: i.ClusterName, Action: i.Action, Status: run.TargetStatus(i.Status), Code: i.Code,
-		Cause: i.Cause, LeftBehind: i.LeftBehind, Revision: i.Revision, StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time}
+		Cause: i.Cause, LeftBehind: i.LeftBehind, Revision: i.Revision, LearnedBy: run.LearnedBy(i.LearnedBy), StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time, Warning: i.Warning,
+		Wave: i.Wave, SucceededAt: i.SucceededAt.Time, Before: fromBeforeItem(i.Before), Remedy: fromRemedyItem(i.Remedy)}
 	if d := i.Diff; d != nil {
 		t.Diff = &run.Diff{Ref: d.Ref, Created: d.Created, Changed: d.Changed, Deleted: d.Deleted, Unchanged: d.Unchanged,
 			Destructive: d.Destructive, Reproducible: d.Reproducible}
@@ -68,7 +74,7 @@ func fromTargetItem(i targetItem) run.Target {
 }
 
 func fromStepItem(i stepItem) run.Step {
-	return run.Step{ClusterID: i.ClusterID, ClusterName: i.ClusterName, State: i.State, Attempt: i.Attempt, Status: i.Status, Code: i.Code,
+	return run.Step{ClusterID: i.ClusterID, ClusterName: i.ClusterName, State: i.State, Attempt: i.Attempt, Remedy: i.Remedy, Status: i.Status, Code: i.Code,
 		Cause: i.Cause, StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time}
 }
 
@@ -90,13 +96,13 @@ func (s *Store) ListTargets(ctx context.Context, org, runID string) ([]run.Targe
 	return targets, err
 }
 
-// UpdateTarget makes the target what t says. Its name, action, diff and times stay where t has none, and so does a start that was recorded. A
+// UpdateTarget makes the target what t says. Its name, action, warning, diff, remedy and times stay where t has none, and so does a start that was recorded. A
 // target that is done stays as it is: the first outcome counts.
 func (s *Store) UpdateTarget(ctx context.Context, org, runID string, t run.Target) error {
 	var u expression.UpdateBuilder
 	u = set(set(set(u, "ClusterID", t.ClusterID), "Status", string(t.Status)), "Done", t.Status.Done())
 	u = set(set(set(set(u, "Code", t.Code), "Cause", t.Cause), "LeftBehind", t.LeftBehind), "Revision", t.Revision)
-	for name, value := range map[string]string{"ClusterName": t.ClusterName, "Action": t.Action} {
+	for name, value := range map[string]string{"ClusterName": t.ClusterName, "Action": t.Action, "LearnedBy": string(t.LearnedBy), "Wave": t.Wave, "Warning": t.Warning} {
 		if value != "" {
 			u = set(u, name, value)
 		}
@@ -108,10 +114,13 @@ func (s *Store) UpdateTarget(ctx context.Context, org, runID string, t run.Targe
 	if !t.EndedAt.IsZero() {
 		u = set(u, "EndedAt", stamp{t.EndedAt})
 	}
+	if !t.SucceededAt.IsZero() {
+		u = set(u, "SucceededAt", stamp{t.SucceededAt})
+	}
 	if t.Diff != nil {
 		u = set(u, "Diff", toDiffItem(*t.Diff))
 	}
-	open := expression.Name("Done").NotEqual(expression.Value(true))
+	u, open := setRemedy(u, t)
 	err := s.update(ctx, targetKey(org, runID, t.ClusterID), u, open, nil)
 	if conditionFailed(err) {
 		return nil
@@ -124,8 +133,8 @@ func (s *Store) UpdateTarget(ctx context.Context, org, runID string, t run.Targe
 
 // PutStep keeps an attempt of a state: first as it begins, then as it ended. One that ended stays as it is.
 func (s *Store) PutStep(ctx context.Context, org, runID string, step run.Step) error {
-	item := stepItem{head: headOf(stepKey(org, runID, step.ClusterID, step.State, step.Attempt)), ClusterID: step.ClusterID,
-		ClusterName: step.ClusterName, State: step.State, Attempt: step.Attempt, Status: step.Status, Code: step.Code, Cause: step.Cause,
+	item := stepItem{head: headOf(stepKey(org, runID, step)), ClusterID: step.ClusterID,
+		ClusterName: step.ClusterName, State: step.State, Attempt: step.Attempt, Remedy: step.Remedy, Status: step.Status, Code: step.Code, Cause: step.Cause,
 		StartedAt: stamp{step.StartedAt}, EndedAt: stamp{step.EndedAt}, ExpiresAt: s.now().Add(stepsKept).Unix()}
 	err := s.put(ctx, item, absent().Or(equal("Status", stepRunning)))
 	if conditionFailed(err) {

@@ -64,8 +64,12 @@ func TestOpen(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := (group.Reconcile{Windows: c.windows}).Open(at(t, c.at)); got != c.want {
+			r := group.Reconcile{Windows: c.windows}
+			if got := r.Open(at(t, c.at)); got != c.want {
 				t.Errorf("open is %t at %s", got, c.at)
+			}
+			if opens := r.OpensAt(at(t, c.at)); c.want && !opens.Equal(at(t, c.at)) || !opens.IsZero() && !r.Open(opens) {
+				t.Errorf("it is said to open at %s", opens)
 			}
 		})
 	}

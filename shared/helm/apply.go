@@ -23,12 +23,13 @@ const (
 // Op is one verb on one release, under a lease that the caller holds.
 type Op struct {
 	Credential      kube.Credential
-	AllowedNetworks string // as in netguard.Parse
-	Archive         []byte // none to uninstall
-	Values          map[string]any
+	AllowedNetworks string         // as in netguard.Parse
+	Archive         []byte         // none to uninstall or roll back
+	Values          map[string]any // of a rollback: those of the revision, which are kept out of what is said of a failure
 	ReleaseName     string
 	Namespace       string
-	Action          release.Action    // Install, Upgrade or Uninstall; Recover is an upgrade whose pending record the caller has marked failed
+	Action          release.Action    // Install, Upgrade, Rollback, Uninstall or Test; Recover is an upgrade whose pending record the caller has marked failed
+	RollbackTo      int               // the revision that Rollback makes anew; the caller has seen to it that it is a good one
 	Labels          map[string]string // of the record: owner, input, run
 	Fence           int64
 	StopMutationsAt time.Time     // nothing is written from then on
@@ -78,8 +79,12 @@ func gerund(a release.Action) string {
 		return "installing"
 	case release.Uninstall:
 		return "uninstalling"
+	case release.Rollback:
+		return "rolling back"
 	case release.Recover:
 		return "recovering"
+	case release.Test:
+		return "testing"
 	}
 	return "upgrading"
 }
@@ -93,6 +98,7 @@ type verbRequest struct {
 	ReleaseName     string            `json:"releaseName"`
 	Namespace       string            `json:"namespace"`
 	Action          release.Action    `json:"action"`
+	RollbackTo      int               `json:"rollbackTo"`
 	Labels          map[string]string `json:"labels"`
 	Fence           int64             `json:"fence"`
 	StopMutationsAt time.Time         `json:"stopMutationsAt"`
@@ -108,7 +114,7 @@ type verbAnswer struct {
 func (op Op) wire() (verbRequest, error) {
 	action := op.Action
 	switch action {
-	case release.Install, release.Upgrade, release.Uninstall:
+	case release.Install, release.Upgrade, release.Rollback, release.Uninstall, release.Test:
 	case release.Recover:
 		action = release.Upgrade
 	default:
@@ -120,7 +126,7 @@ func (op Op) wire() (verbRequest, error) {
 	}
 	return verbRequest{
 		Credential: credential, AllowedNetworks: op.AllowedNetworks, Archive: op.Archive, Values: op.Values, ReleaseName: op.ReleaseName,
-		Namespace: op.Namespace, Action: action, Labels: op.Labels, Fence: op.Fence, StopMutationsAt: op.StopMutationsAt.UTC(),
+		Namespace: op.Namespace, Action: action, RollbackTo: op.RollbackTo, Labels: op.Labels, Fence: op.Fence, StopMutationsAt: op.StopMutationsAt.UTC(),
 		HookTimeout: op.HookTimeout, Description: op.Description,
 	}, nil
 }

@@ -1,7 +1,7 @@
 // Package helm renders charts and runs Helm's verbs on one cluster, in children; nothing else in Swell imports Helm.
 //
-// It does what it is told: it decides nothing, takes no lease, installs no CRDs, waits for no workload, and never prunes, rolls back or
-// marks records. Its callers do (release.Decide, the record package, the roll-out's states).
+// It does what it is told: it decides nothing, takes no lease, installs no CRDs, waits for no workload, and never prunes or marks
+// records. Its callers do (release.Decide, the record package, the roll-out's states).
 package helm
 
 import (

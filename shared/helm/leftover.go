@@ -9,11 +9,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/swell-sh/swell/shared/release"
 )
 
 // Helm upgrades from the last revision that was deployed and deletes what that one has and the new one has not. What an upgrade made that
 // failed, or was killed, and that neither of them has, it forgets for ever. Here those objects go as well, found in the records of the
-// failed revisions for as long as these are kept.
+// failed revisions for as long as these are kept. A rollback looks in all revisions that it takes back.
 
 // failedSince are the records of the failed revisions since the last one that was deployed, without this verb's own.
 func (r *records) failedSince() ([]*helmrelease.Release, error) {
@@ -36,10 +38,32 @@ func (r *records) failedSince() ([]*helmrelease.Release, error) {
 	return failed, nil
 }
 
+// since are the records that are newer than a revision, without this verb's own: a rollback takes them all back.
+func (r *records) since(revision int) ([]*helmrelease.Release, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var made []*helmrelease.Release
+	for _, key := range r.order {
+		if key == r.created || revisionOf(key, r.name) <= revision {
+			continue
+		}
+		rel, err := r.load(key)
+		if err != nil {
+			return made, err
+		}
+		made = append(made, rel)
+	}
+	return made, nil
+}
+
 // leftovers are the objects of failed revisions that are neither in original nor in target and that belong to the release. What cannot be
 // found out is a warning, but for want of an answer: then the verb fails, and the next one looks again.
 func (v *verb) leftovers(original, target helmkube.ResourceList) helmkube.ResourceList {
-	failed, err := v.records.failedSince()
+	look := v.records.failedSince
+	if v.req.Action == release.Rollback {
+		look = func() ([]*helmrelease.Release, error) { return v.records.since(v.req.RollbackTo) }
+	}
+	failed, err := look()
 	if err != nil {
 		v.objects.stays("looking for what failed revisions left: %v", err)
 	}

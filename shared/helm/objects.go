@@ -33,6 +33,8 @@ type objects struct {
 	hookBy time.Time // no hook is waited for beyond it
 	// leftovers finds what failed upgrades made that neither list has; nil where nothing of the kind can be.
 	leftovers func(original, target helmkube.ResourceList) helmkube.ResourceList
+	// said is what a hook that failed wrote, before a policy deletes it; nil: nobody asks.
+	said func(hooks helmkube.ResourceList) string
 
 	mu       sync.Mutex
 	late     []*resource.Info // hooks that did not end in time
@@ -181,9 +183,13 @@ func (o *objects) WatchUntilReady(list helmkube.ResourceList, timeout time.Durat
 		return nil
 	}
 	waited := o.waitedFor(list)
+	cause := err.Error()
+	if o.said != nil {
+		cause += o.said(waited)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.hook = &Error{Code: CodeHookFailed, Object: names(waited), Cause: err.Error()}
+	o.hook = &Error{Code: CodeHookFailed, Object: names(waited), Cause: cause}
 	if timedOut(err) {
 		o.late = append(o.late, waited...)
 		o.hook = &Error{Code: CodeHookTimeout, Object: names(waited),

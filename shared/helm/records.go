@@ -71,7 +71,8 @@ func (r *records) Get(key string) (*helmrelease.Release, error) {
 	return r.load(key)
 }
 
-// Query answers with the newest record that matches in full and the others as stubs: of those Helm uses name and revision only.
+// Query answers with the newest record that matches in full and the others as stubs: of those Helm uses name and revision only. But a rollback
+// stores each that says it is deployed again.
 func (r *records) Query(want map[string]string) ([]*helmrelease.Release, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,7 +88,7 @@ func (r *records) Query(want map[string]string) ([]*helmrelease.Release, error) 
 		if s, ok := want["status"]; ok && s != status {
 			continue
 		}
-		if len(found) > 0 {
+		if whole := r.action == release.Rollback && want["status"] != ""; len(found) > 0 && !whole {
 			found = append(found, r.stub(key, status))
 			continue
 		}
@@ -294,6 +295,9 @@ func (r *records) update(key string, rel *helmrelease.Release) error {
 		meta.Labels = map[string]string{}
 	}
 	meta.Labels["modifiedAt"] = strconv.FormatInt(time.Now().Unix(), 10)
+	if made := r.loaded[r.created]; r.action == release.Rollback && key != r.created && made != nil && made.Info.Status == helmrelease.StatusFailed {
+		return nil // Helm calls superseded what a failed rollback came from. It stays what it was: the next verb deletes what it made
+	}
 	own := key == r.created || (r.action == release.Uninstall && key == r.order[0])
 	r.mark(meta.Labels, rel, own)
 	secret := &corev1.Secret{ObjectMeta: *meta, Type: recordType, Data: map[string][]byte{"release": data}}

@@ -51,7 +51,7 @@ func applyInChild(ctx context.Context, req verbRequest) (verbAnswer, error) {
 
 func (v *verb) run(ctx context.Context) error {
 	var chrt *helmchart.Chart
-	if v.req.Action != release.Uninstall {
+	if v.req.Action != release.Uninstall && v.req.Action != release.Rollback && v.req.Action != release.Test {
 		var err error
 		if chrt, err = load(v.req.Archive); err != nil {
 			return err
@@ -67,8 +67,14 @@ func (v *verb) run(ctx context.Context) error {
 	if v.req.Action == release.Uninstall {
 		return v.uninstall(revision)
 	}
+	if v.req.Action == release.Test {
+		return v.test(ctx, status)
+	}
 	if err := v.capabilities(); err != nil {
 		return err
+	}
+	if v.req.Action == release.Rollback {
+		return v.rollback(revision, status)
 	}
 	absent := revision == 0
 	switch {
@@ -130,7 +136,7 @@ func (v *verb) connect(ctx context.Context) error {
 	return nil
 }
 
-// capabilities are read once; Helm would ask for the version twice and throw the discovery away.
+// capabilities are read once, and first: what Helm makes of an error in the middle of a verb does not say any more what it was. Helm would ask for the version twice and throw the discovery away.
 func (v *verb) capabilities() error {
 	discovery, err := v.config.RESTClientGetter.ToDiscoveryClient()
 	if err != nil {
@@ -179,6 +185,21 @@ func (v *verb) upgrade(chrt *helmchart.Chart) error {
 	upgrade.DisableOpenAPIValidation = true
 	_, err := upgrade.Run(v.req.ReleaseName, chrt, v.values())
 	return err
+}
+
+// rollback makes an older revision's manifest and values a new revision, and computes its patches from the newest one: nothing is rendered.
+func (v *verb) rollback(revision int, status helmrelease.Status) error {
+	switch {
+	case revision == 0 || status == helmrelease.StatusUninstalled:
+		return errorf(CodeReleaseConflict, "there is no release of that name to roll back")
+	case status.IsPending():
+		return errorf(CodeReleasePending, "revision %d is %s", revision, status)
+	}
+	v.objects.leftovers = v.leftovers
+	rollback := helmaction.NewRollback(v.config)
+	rollback.Version = v.req.RollbackTo
+	rollback.Timeout = v.req.HookTimeout
+	return rollback.Run(v.req.ReleaseName)
 }
 
 func (v *verb) uninstall(revision int) error {

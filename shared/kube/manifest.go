@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
@@ -18,11 +19,23 @@ const (
 	maxObjects  = 10_000
 )
 
-var topKind = regexp.MustCompile(`(?m)^kind:[ \t]*([A-Za-z]+)[ \t]*(?:#.*)?\r?$`)
+var (
+	topKind    = regexp.MustCompile(`(?m)^kind:[ \t]*([A-Za-z]+)[ \t]*(?:#.*)?\r?$`)
+	topVersion = regexp.MustCompile(`(?m)^apiVersion:[ \t]*([A-Za-z0-9./-]+)[ \t]*(?:#.*)?\r?$`)
+)
+
+// passive says of a document that its one top-level kind is not wanted, by its text alone.
+func passive(doc []byte, wanted func(gk schema.GroupKind) bool) bool {
+	kinds, versions := topKind.FindAllSubmatch(doc, 2), topVersion.FindAllSubmatch(doc, 2)
+	if len(kinds) != 1 || len(versions) != 1 || string(kinds[0][1]) == "List" {
+		return false
+	}
+	return !wanted(schema.FromAPIVersionAndKind(string(versions[0][1]), string(kinds[0][1])).GroupKind())
+}
 
 // parse reads a manifest of many documents. A document whose one top-level kind is not wanted is not parsed at all: most
 // of a big chart's bytes are ConfigMaps. Lists are opened. Nil wants all kinds.
-func parse(manifest []byte, wanted func(kind string) bool) ([]*unstructured.Unstructured, error) {
+func parse(manifest []byte, wanted func(gk schema.GroupKind) bool) ([]*unstructured.Unstructured, error) {
 	if len(manifest) > maxManifest {
 		return nil, fmt.Errorf("parsing a manifest: it is longer than %d bytes", maxManifest)
 	}
@@ -36,18 +49,15 @@ func parse(manifest []byte, wanted func(kind string) bool) ([]*unstructured.Unst
 		if err != nil {
 			return nil, fmt.Errorf("parsing a manifest's document %d: %w", n, err)
 		}
-		if wanted != nil {
-			kinds := topKind.FindAllSubmatch(doc, 2)
-			if len(kinds) == 1 && string(kinds[0][1]) != "List" && !wanted(string(kinds[0][1])) {
-				continue
-			}
+		if wanted != nil && passive(doc, wanted) {
+			continue
 		}
 		objects, err := parseOne(doc)
 		if err != nil {
 			return nil, fmt.Errorf("parsing a manifest's document %d: %w", n, err)
 		}
 		for _, u := range objects {
-			if wanted == nil || wanted(u.GetKind()) {
+			if wanted == nil || wanted(u.GroupVersionKind().GroupKind()) {
 				all = append(all, u)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
 
+	"github.com/swell-sh/swell/shared/health"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -117,7 +118,7 @@ func (c *Client) CRDsEstablished(ctx context.Context, names []string) (waiting [
 			if err != nil {
 				return fmt.Errorf("reading CRD %s: %w", name, Classify(err))
 			}
-			result := compute(u)
+			result := health.Status(u)
 			if result.Status == status.FailedStatus {
 				return problem.Conflict("crd-refused", "the cluster does not serve CRD %s: %s", name, result.Message)
 			}

@@ -10,10 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
-)
 
-// maxReasons is how many not-ready workloads get their pods looked at: one is usually the cause, more would cost calls.
-const maxReasons = 3
+	"github.com/swell-sh/swell/shared/health"
+)
 
 // Readiness is what a release's objects show now.
 type Readiness struct {
@@ -24,73 +23,68 @@ type Readiness struct {
 
 // ObjectState is one object's part in it.
 type ObjectState struct {
-	Kind      string
-	Namespace string // empty for a cluster-wide object
-	Name      string
-	State     string // kstatus' word: Current, InProgress, Failed, Terminating, NotFound, Unknown
-	Message   string // kstatus' sentence
-	Reason    string // of a workload that is not ready: what a person needs to know of its pods; often empty
+	Kind       string
+	Namespace  string // empty for a cluster-wide object
+	Name       string
+	UID        string // as it is now; empty: it does not exist
+	Generation int64
+	State      string // kstatus' word: Current, InProgress, Failed, Terminating, NotFound, Unknown
+	Message    string // kstatus' sentence
+	Reason     string // of a workload that is not ready: what a person needs to know of its pods; often empty
+	Code       string // of the reason, one of the package health's; empty where none is known
+	Final      bool   // the reason does not pass by itself
 }
 
 // Ready says whether the object does its work.
 func (o ObjectState) Ready() bool { return o.State == status.CurrentStatus.String() }
 
-// Waiting returns the objects that are not ready.
+// Failed says that the object does not get ready without a change of the release.
+func (o ObjectState) Failed() bool { return o.Final || o.State == status.FailedStatus.String() }
+
+// Waiting returns the objects that are not ready, those that failed first.
 func (r Readiness) Waiting() []ObjectState {
-	var waiting []ObjectState
+	var failed, waiting []ObjectState
 	for _, o := range r.Objects {
-		if !o.Ready() {
+		switch {
+		case o.Failed():
+			failed = append(failed, o)
+		case !o.Ready():
 			waiting = append(waiting, o)
 		}
 	}
-	return waiting
+	return append(failed, waiting...)
 }
 
-// watched are the kinds that can be not ready, with their resources. The types are known, so that no discovery is needed.
-//
-// Not here on purpose: Services of type LoadBalancer and Ingresses, whose address comes from a controller outside the
-// cluster, which many clusters do not have; a release without one works inside the cluster. HorizontalPodAutoscalers and
-// PodDisruptionBudgets do no work of their own. Custom resources mean ready each in its own way.
-var watched = map[schema.GroupKind]kind{
-	{Group: "apps", Kind: "Deployment"}:                               {resource: "deployments", pods: true, observed: true},
-	{Group: "apps", Kind: "StatefulSet"}:                              {resource: "statefulsets", pods: true, observed: true},
-	{Group: "apps", Kind: "DaemonSet"}:                                {resource: "daemonsets", pods: true, observed: true},
-	{Group: "apps", Kind: "ReplicaSet"}:                               {resource: "replicasets", pods: true, observed: true},
-	{Group: "batch", Kind: "Job"}:                                     {resource: "jobs", pods: true},
-	{Kind: "Pod"}:                                                     {resource: "pods"},
-	{Kind: "PersistentVolumeClaim"}:                                   {resource: "persistentvolumeclaims"},
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: {resource: "customresourcedefinitions", cluster: true},
-	{Group: "apiregistration.k8s.io", Kind: "APIService"}:             {resource: "apiservices", cluster: true},
-}
-
-type kind struct {
-	resource string
-	cluster  bool
-	pods     bool // it has a selector of pods
-	observed bool // its controller sets observedGeneration
-}
-
-var watchedKinds = func() map[string]bool {
-	names := map[string]bool{}
-	for gk := range watched {
-		names[gk.Kind] = true
+// Code is that of the first object that failed, else of the first that is known why it waits.
+func (r Readiness) Code() string {
+	for _, o := range r.Waiting() {
+		switch {
+		case o.Code != "":
+			return o.Code
+		case o.Failed():
+			return health.CodeWorkloadFailed
+		}
 	}
-	return names
-}()
+	return health.CodeNotReady
+}
 
-// Readiness reads the live state of a manifest's objects, one GET each, and for up to three workloads that are not ready
-// their pods. Namespace is the release's, for objects that name none. An error means that the cluster could not be asked,
-// and then nothing is known.
-func (c *Client) Readiness(ctx context.Context, manifest []byte, namespace string) (Readiness, error) {
-	objects, err := parse(manifest, func(kind string) bool { return watchedKinds[kind] })
+// Rules are what a user says of the health of objects, over what kstatus says.
+type Rules interface {
+	// Covers says whether a rule is about objects of this kind and name; such an object is looked at whatever its kind.
+	Covers(gvk schema.GroupVersionKind, namespace, name string) bool
+	// Unmatched names the rules that are about none of a manifest's objects, whose namespaces are set.
+	Unmatched(objects []*unstructured.Unstructured) []string
+	// Judge is what the rule makes of a live object that it covers.
+	Judge(ctx context.Context, live map[string]any) (state status.Status, message string)
+}
+
+// Readiness reads the live state of a manifest's objects, one GET for each that can be not ready, and of workloads that are not
+// ready the pods. Namespace is the release's, for objects that name none; rules may be nil. An error means that the cluster could
+// not be asked, and then nothing is known.
+func (c *Client) Readiness(ctx context.Context, manifest []byte, namespace string, rules Rules) (Readiness, error) {
+	checks, err := c.checks(manifest, namespace, rules)
 	if err != nil {
 		return Readiness{}, err
-	}
-	var checks []*check
-	for _, u := range objects {
-		if k, ok := watched[u.GroupVersionKind().GroupKind()]; ok && u.GetName() != "" {
-			checks = append(checks, newCheck(u, k, namespace))
-		}
 	}
 	if err := c.readAll(ctx, checks); err != nil {
 		return Readiness{}, err
@@ -102,31 +96,9 @@ func (c *Client) Readiness(ctx context.Context, manifest []byte, namespace strin
 	for _, check := range checks {
 		result.Objects = append(result.Objects, check.state)
 		result.Ready = result.Ready && check.state.Ready()
-		result.Failed = result.Failed || check.state.State == status.FailedStatus.String()
+		result.Failed = result.Failed || check.state.Failed()
 	}
 	return result, nil
-}
-
-// check is one object on its way from the manifest to its state.
-type check struct {
-	kind  kind
-	gvr   schema.GroupVersionResource
-	live  *unstructured.Unstructured
-	state ObjectState
-}
-
-func newCheck(u *unstructured.Unstructured, k kind, namespace string) *check {
-	if u.GetNamespace() != "" {
-		namespace = u.GetNamespace()
-	}
-	if k.cluster {
-		namespace = ""
-	}
-	return &check{
-		kind:  k,
-		gvr:   u.GroupVersionKind().GroupVersion().WithResource(k.resource),
-		state: ObjectState{Kind: u.GetKind(), Namespace: namespace, Name: u.GetName()},
-	}
 }
 
 func (c *Client) readAll(ctx context.Context, checks []*check) error {
@@ -139,6 +111,9 @@ func (c *Client) readAll(ctx context.Context, checks []*check) error {
 }
 
 func (c *Client) read(ctx context.Context, check *check) error {
+	if check.gvr.Resource == "" { // not served
+		return nil
+	}
 	live, err := c.dynamic.Resource(check.gvr).Namespace(check.state.Namespace).Get(ctx, check.state.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		check.state.State, check.state.Message = status.NotFoundStatus.String(), "it does not exist"
@@ -148,23 +123,23 @@ func (c *Client) read(ctx context.Context, check *check) error {
 		return fmt.Errorf("reading %s %s: %w", check.state.Kind, check.state.Name, Classify(err))
 	}
 	check.live = live
-	result := compute(live)
-	if check.kind.observed && result.Status == status.CurrentStatus && !observed(live) {
-		result = inProgress("its controller has not seen its latest generation")
+	check.state.UID, check.state.Generation = string(live.GetUID()), live.GetGeneration()
+	if check.rules != nil {
+		state, message := check.rules.Judge(ctx, live.Object)
+		check.state.State, check.state.Message = state.String(), clip(message)
+		return nil
 	}
+	result := health.Status(live)
 	if check.state.Kind == "PersistentVolumeClaim" && result.Status == status.InProgressStatus {
 		if result, err = c.claim(ctx, live, result); err != nil {
 			return err
 		}
 	}
 	check.state.State, check.state.Message = result.Status.String(), clip(result.Message)
+	if check.state.Kind == "PersistentVolumeClaim" && !check.state.Ready() {
+		check.state.Code = health.CodeVolumeUnbound
+	}
 	return nil
-}
-
-// observed is stricter than kstatus, which takes an object without status for one that has none.
-func observed(u *unstructured.Unstructured) bool {
-	seen, found, err := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
-	return err == nil && found && seen >= u.GetGeneration()
 }
 
 // claim lets a claim pass that waits for its first consumer: a workload that uses it and does not run is not ready
@@ -192,49 +167,4 @@ func (c *Client) claim(ctx context.Context, pvc *unstructured.Unstructured, pend
 
 func inProgress(message string) *status.Result {
 	return &status.Result{Status: status.InProgressStatus, Message: message}
-}
-
-// compute is kstatus with three changes: a Job that runs is not ready yet; an APIService is ready when available; a Pod that
-// stands alone has failed when its phase says so, not while it could still be scheduled or restarted.
-func compute(u *unstructured.Unstructured) (result *status.Result) {
-	defer func() {
-		// kstatus asserts types of what the server sent; a strange server must not end the process.
-		if recover() != nil {
-			result = &status.Result{Status: status.UnknownStatus, Message: "its status is not of the usual shape"}
-		}
-	}()
-	result, err := status.Compute(u)
-	if err != nil {
-		return &status.Result{Status: status.UnknownStatus, Message: "its status is not of the usual shape"}
-	}
-	switch u.GetKind() {
-	case "Job":
-		suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend")
-		if result.Status == status.CurrentStatus && !suspended && !conditionTrue(u, "Complete") {
-			return inProgress(result.Message)
-		}
-	case "APIService":
-		if result.Status == status.CurrentStatus && !conditionTrue(u, "Available") {
-			return inProgress("it is not available")
-		}
-	case "Pod":
-		phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
-		if phase == "Failed" {
-			return &status.Result{Status: status.FailedStatus, Message: result.Message}
-		}
-		if result.Status == status.FailedStatus {
-			return inProgress(result.Message)
-		}
-	}
-	return result
-}
-
-func conditionTrue(u *unstructured.Unstructured, name string) bool {
-	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-	for _, c := range conditions {
-		if m, ok := c.(map[string]any); ok && m["type"] == name {
-			return m["status"] == "True"
-		}
-	}
-	return false
 }

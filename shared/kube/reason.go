@@ -11,161 +11,153 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/swell-sh/swell/shared/health"
 )
 
 const (
-	maxPods    = 50
+	maxLists   = 3   // of a look: so many workloads' pods are asked for one by one; of more, those of the namespace at once
+	maxPods    = 50  // of one workload
+	maxAllPods = 500 // of a namespace
 	maxMessage = 300
 )
 
-// explain looks at the pods of the first workloads that are not ready, one LIST each.
+// explain looks at the pods of the workloads that are not ready: at most three LISTs, and one of ReplicaSets for each Deployment
+// that has a pod in a state that does not pass.
 func (c *Client) explain(ctx context.Context, checks []*check) error {
-	group, ctx := errgroup.WithContext(ctx)
-	looked := 0
+	byNamespace, workloads := map[string][]*check{}, 0
 	for _, check := range checks {
-		if check.live == nil || check.state.Ready() {
-			continue
-		}
-		if check.state.Kind == "Pod" {
+		switch {
+		case check.live == nil || check.state.Ready():
+		case check.state.Kind == "Pod":
 			var pod corev1.Pod
 			if runtime.DefaultUnstructuredConverter.FromUnstructured(check.live.Object, &pod) == nil {
-				check.state.Reason = clip(podReason(&pod).text)
+				check.judge(nil, []corev1.Pod{pod})
+			}
+		case check.kind.pods:
+			byNamespace[check.state.Namespace] = append(byNamespace[check.state.Namespace], check)
+			workloads++
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	if workloads > maxLists {
+		lists := 0
+		for namespace, workloads := range byNamespace {
+			if lists++; lists <= maxLists {
+				group.Go(func() error { return c.explainAll(ctx, namespace, workloads) })
 			}
 		}
-		if !check.kind.pods || looked == maxReasons {
-			continue
+		return group.Wait()
+	}
+	for _, workloads := range byNamespace {
+		for _, check := range workloads {
+			group.Go(func() error { return c.explainOne(ctx, check) })
 		}
-		looked++
-		group.Go(func() error { return c.explainWorkload(ctx, check) })
 	}
 	return group.Wait()
 }
 
-func (c *Client) explainWorkload(ctx context.Context, check *check) error {
+func (c *Client) explainOne(ctx context.Context, check *check) error {
 	selector, err := podSelector(check.live)
 	if err != nil {
 		return nil // a workload of a strange shape stays without a reason
 	}
-	pods, err := c.typed.CoreV1().Pods(check.state.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector, Limit: maxPods})
-	if apierrors.IsForbidden(err) {
-		return nil
-	}
+	pods, err := c.pods(ctx, check.state.Namespace, metav1.ListOptions{LabelSelector: selector.String(), Limit: maxPods})
 	if err != nil {
-		return fmt.Errorf("listing the pods of %s %s: %w", check.state.Kind, check.state.Name, Classify(err))
+		return fmt.Errorf("listing the pods of %s %s: %w", check.state.Kind, check.state.Name, err)
 	}
-	var worst reason
-	for i := range pods.Items {
-		if r := podReason(&pods.Items[i]); r.weight > worst.weight {
-			worst = r
+	return c.judge(ctx, check, pods)
+}
+
+// explainAll reads the pods of a namespace once for many workloads.
+func (c *Client) explainAll(ctx context.Context, namespace string, workloads []*check) error {
+	all, err := c.pods(ctx, namespace, metav1.ListOptions{Limit: maxAllPods})
+	if err != nil {
+		return fmt.Errorf("listing the pods of namespace %s: %w", namespace, err)
+	}
+	for _, check := range workloads {
+		selector, err := podSelector(check.live)
+		if err != nil {
+			continue
+		}
+		var pods []corev1.Pod
+		for i := range all {
+			if selector.Matches(labels.Set(all[i].Labels)) {
+				pods = append(pods, all[i])
+			}
+		}
+		if err := c.judge(ctx, check, pods); err != nil {
+			return err
 		}
 	}
-	if worst.weight == 0 && len(pods.Items) == 0 {
-		worst.text = replicaFailure(check.live)
-	}
-	check.state.Reason = clip(worst.text)
 	return nil
 }
 
-func podSelector(u *unstructured.Unstructured) (string, error) {
-	raw, found, err := unstructured.NestedMap(u.Object, "spec", "selector")
-	if err != nil || !found || len(raw) == 0 {
-		return "", fmt.Errorf("reading the selector of %s %s: there is none", u.GetKind(), u.GetName())
+// pods are none where they may not be read.
+func (c *Client) pods(ctx context.Context, namespace string, options metav1.ListOptions) ([]corev1.Pod, error) {
+	list, err := c.typed.CoreV1().Pods(namespace).List(ctx, options)
+	if apierrors.IsForbidden(err) {
+		return nil, nil
 	}
-	var selector metav1.LabelSelector
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw, &selector); err != nil {
-		return "", err
+	if err != nil {
+		return nil, Classify(err)
 	}
-	parsed, err := metav1.LabelSelectorAsSelector(&selector)
-	if err != nil || parsed.Empty() {
-		return "", fmt.Errorf("reading the selector of %s %s: it selects nothing", u.GetKind(), u.GetName())
-	}
-	return parsed.String(), nil
+	return list.Items, nil
 }
 
-// replicaFailure is why a controller cannot even create pods: a quota, an admission.
-func replicaFailure(u *unstructured.Unstructured) string {
-	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-	for _, c := range conditions {
-		if m, ok := c.(map[string]any); ok && m["type"] == "ReplicaFailure" && m["status"] == "True" {
-			return fmt.Sprintf("%v: %v", m["reason"], m["message"])
+var replicaSets = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}
+
+func (c *Client) judge(ctx context.Context, check *check, pods []corev1.Pod) error {
+	var sets []metav1.PartialObjectMetadata
+	if check.state.Kind == "Deployment" && anyFinal(pods) {
+		selector, err := podSelector(check.live)
+		if err != nil {
+			return nil
+		}
+		list, err := c.metadata.Resource(replicaSets).Namespace(check.state.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+		if err != nil && !apierrors.IsForbidden(err) {
+			return fmt.Errorf("listing the ReplicaSets of Deployment %s: %w", check.state.Name, Classify(err))
+		}
+		if err == nil {
+			sets = list.Items
 		}
 	}
-	return ""
+	check.judge(sets, pods)
+	return nil
 }
 
-// reason is one cause; of several the heaviest is told.
-type reason struct {
-	weight int
-	text   string
-}
-
-func podReason(pod *corev1.Pod) reason {
-	var worst reason
-	keep := func(r reason) {
-		if r.weight > worst.weight {
-			worst = r
-		}
-	}
-	for _, s := range pod.Status.InitContainerStatuses {
-		keep(containerReason(s))
-	}
-	for _, s := range pod.Status.ContainerStatuses {
-		keep(containerReason(s))
-	}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			keep(reason{3, join(c.Reason, c.Message)})
-		}
-	}
-	if pod.Status.Phase == corev1.PodFailed {
-		keep(reason{2, join(pod.Status.Reason, pod.Status.Message)})
-	}
-	if worst.weight == 0 && pod.Status.Phase == corev1.PodRunning && !podReady(pod) {
-		keep(reason{1, "NotReady: pod " + pod.Name + " runs, but its readiness probe does not pass"})
-	}
-	return worst
-}
-
-func podReady(pod *corev1.Pod) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
+func anyFinal(pods []corev1.Pod) bool {
+	for i := range pods {
+		if health.Final(&pods[i]) {
+			return true
 		}
 	}
 	return false
 }
 
-func containerReason(s corev1.ContainerStatus) reason {
-	waiting := s.State.Waiting
-	switch {
-	case waiting != nil && strings.Contains(waiting.Reason, "Image"): // ErrImagePull, ImagePullBackOff, InvalidImageName
-		return reason{5, join(fmt.Sprintf("%s: image %s of container %s", waiting.Reason, s.Image, s.Name), waiting.Message)}
-	case waiting != nil && waiting.Reason == "CrashLoopBackOff":
-		return reason{5, fmt.Sprintf("CrashLoopBackOff: container %s, %d restarts%s", s.Name, s.RestartCount, lastExit(s))}
-	case waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing":
-		return reason{4, join(fmt.Sprintf("%s: container %s", waiting.Reason, s.Name), waiting.Message)}
-	case s.State.Terminated != nil && s.State.Terminated.ExitCode != 0:
-		return reason{4, fmt.Sprintf("%s: container %s ended with code %d", s.State.Terminated.Reason, s.Name, s.State.Terminated.ExitCode)}
-	case waiting != nil && waiting.Reason != "":
-		return reason{1, join(fmt.Sprintf("%s: container %s", waiting.Reason, s.Name), waiting.Message)}
+func (c *check) judge(sets []metav1.PartialObjectMetadata, pods []corev1.Pod) {
+	if cause := health.Judge(c.live, sets, pods); cause != nil {
+		c.state.Reason, c.state.Code, c.state.Final = clip(cause.Message), cause.Code, !cause.Waiting
 	}
-	return reason{}
 }
 
-func lastExit(s corev1.ContainerStatus) string {
-	last := s.LastTerminationState.Terminated
-	if last == nil {
-		return ""
+func podSelector(u *unstructured.Unstructured) (labels.Selector, error) {
+	raw, found, err := unstructured.NestedMap(u.Object, "spec", "selector")
+	if err != nil || !found || len(raw) == 0 {
+		return nil, fmt.Errorf("reading the selector of %s %s: there is none", u.GetKind(), u.GetName())
 	}
-	return fmt.Sprintf(", last ended with code %d (%s)", last.ExitCode, last.Reason)
-}
-
-func join(a, b string) string {
-	if b == "" {
-		return a
+	var selector metav1.LabelSelector
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw, &selector); err != nil {
+		return nil, err
 	}
-	return a + ": " + b
+	parsed, err := metav1.LabelSelectorAsSelector(&selector)
+	if err != nil || parsed.Empty() {
+		return nil, fmt.Errorf("reading the selector of %s %s: it selects nothing", u.GetKind(), u.GetName())
+	}
+	return parsed, nil
 }
 
 // clip keeps a cluster's text short and on one line.

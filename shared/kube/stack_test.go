@@ -88,7 +88,7 @@ spec:
 `
 	apply(t, client, namespace, manifest)
 	eventually(t, "a ready deployment", func() bool {
-		r, err := client.Readiness(t.Context(), []byte(manifest), namespace)
+		r, err := client.Readiness(t.Context(), []byte(manifest), namespace, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ spec:
 	apply(t, client, namespace, stuck)
 	var last kube.Readiness
 	eventually(t, "the reason of a deployment that cannot be scheduled", func() bool {
-		last, err = client.Readiness(t.Context(), []byte(stuck), namespace)
+		last, err = client.Readiness(t.Context(), []byte(stuck), namespace, nil)
 		return err == nil && !last.Ready && strings.Contains(last.Objects[0].Reason, "Unschedulable")
 	})
 	if last.Failed {

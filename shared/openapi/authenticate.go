@@ -3,6 +3,7 @@ package openapi
 import (
 	"context"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -16,8 +17,11 @@ type Principal struct {
 	Role string
 }
 
-// RoleAdmin may do everything. Any other role may only read.
-const RoleAdmin = "admin"
+// RoleAdmin may do everything. RoleDeployer, a source's, may update deployments and push charts. Any other role may only read.
+const (
+	RoleAdmin    = "admin"
+	RoleDeployer = "deployer"
+)
 
 // Verify says whose key a token is. An unknown key is the problem Unauthenticated; any other error is Swell's own.
 type Verify func(ctx context.Context, token string) (Principal, error)
@@ -57,13 +61,26 @@ func Authenticate(next http.Handler, verify Verify) http.Handler {
 			WriteProblem(w, r, err)
 			return
 		}
-		if principal.Role != RoleAdmin && !safe(r.Method) {
-			WriteProblem(w, r, problem.With(http.StatusForbidden, "forbidden", "the key's role is %q, which may only read", principal.Role).
+		if !safe(r.Method) && !mayChange(principal.Role, r) {
+			WriteProblem(w, r, problem.With(http.StatusForbidden, "forbidden", "the key's role is %q, which may not do this", principal.Role).
 				At("Authorization").Try("use a key with the role %s", RoleAdmin))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(WithPrincipal(r.Context(), principal)))
 	})
+}
+
+// mayChange says whether a key of the role may do what the request asks. An org in the path is checked later.
+func mayChange(role string, r *http.Request) bool {
+	switch role {
+	case RoleAdmin:
+		return true
+	case RoleDeployer:
+		update, _ := path.Match("/api/v1/orgs/*/clustergroups/*/deployments/*", r.URL.Path)
+		push, _ := path.Match("/api/v1/orgs/*/helm/charts", r.URL.Path)
+		return r.Method == http.MethodPut && update || r.Method == http.MethodPost && push
+	}
+	return false
 }
 
 func authenticate(r *http.Request, verify Verify) (Principal, error) {

@@ -19,6 +19,7 @@ func ClusterOf(c cluster.Cluster) Cluster {
 		UID: c.UID, Version: c.Version, Nodes: c.Nodes, ClusterGroupID: c.GroupID,
 		Status: ClusterStatus(c.Status), StatusMessage: c.StatusMessage, StatusSince: c.StatusSince, ObservedAt: c.CheckedAt,
 		CreatedAt: c.CreatedAt, CreatorName: c.CreatedBy,
+		Relay: relayOf(c), Capacity: capacityOf(c),
 	}
 }
 
@@ -30,6 +31,8 @@ func SummaryOf(d deployment.Deployment, g deployment.Generation) DeploymentSumma
 		Chart:   g.Chart.Ref, ChartName: g.Chart.Name, ChartVersion: g.Chart.Version, ChartDigest: g.Chart.Digest, Description: g.Chart.Description,
 		TimeoutSeconds: g.TimeoutSeconds, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
 		InstallOnJoin: d.InstallOnJoin, RemovalLimitPercent: d.RemovalLimit, DriftIgnore: rulesOf(d.Ignore),
+		Remediation: remediationOf(g.Remediation), Atomic: g.Atomic, Rollout: rolloutOf(g.Rollout),
+		HealthChecks: healthChecksOf(g.HealthChecks), Tests: testsOf(g.Tests), DependsOn: d.DependsOn,
 	}
 }
 
@@ -41,6 +44,8 @@ func DeploymentOf(d deployment.Deployment, g deployment.Generation, v deployment
 		Chart: s.Chart, ChartName: s.ChartName, ChartVersion: s.ChartVersion, ChartDigest: s.ChartDigest, Description: s.Description,
 		TimeoutSeconds: s.TimeoutSeconds, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 		InstallOnJoin: s.InstallOnJoin, RemovalLimitPercent: s.RemovalLimitPercent, DriftIgnore: s.DriftIgnore,
+		Remediation: s.Remediation, Atomic: s.Atomic, Rollout: s.Rollout,
+		HealthChecks: s.HealthChecks, Tests: s.Tests, DependsOn: s.DependsOn,
 		Values: secret.Mask(v.Common), ValueOverrides: OverridesOf(secret.MaskEach(v.Overrides)), SecretPaths: secret.Strings(), TargetClusters: targets,
 	}
 }
@@ -85,6 +90,9 @@ func targetOf(d deployment.Deployment, c cluster.Cluster, rel release.Release, l
 			doc.Differs = release.Differs(rel, d.Generation)
 		}
 	}
+	if reachable {
+		doc.CheckError = checkErrorOf(rel.CheckError)
+	}
 	if d := rel.Drift; rel.DriftedObjects() > 0 {
 		doc.Drift = DriftSummary{Objects: d.Objects, Fields: d.Fields, Since: d.Since, At: d.At}
 	}
@@ -110,8 +118,8 @@ func RunOf(r run.Run, targets []run.Target) Run {
 	doc := Run{
 		ID: r.ID, Type: RunType(r.Type), Status: RunStatus(r.Status), Actor: r.Actor, Trigger: RunTrigger(r.Trigger), Code: r.Code, Cause: r.Cause,
 		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt, Counts: countsOf(targets),
-		RedriveOf: r.RedriveOf, Only: r.Only, ConfirmRemovals: r.ConfirmRemovals,
-		PlanHash: r.PlanHash, AppliesPlan: r.Apply != "",
+		RedriveOf: r.RedriveOf, Only: r.Only, ConfirmRemovals: r.ConfirmRemovals, Paused: r.Paused, Reverting: r.Phase == run.Reverting,
+		PlanHash: r.PlanHash, AppliesPlan: r.Apply != "", Origin: originOf(r.Origin),
 	}
 	if r.DeploymentID != "" {
 		doc.Deployment = RunDeployment{ID: r.DeploymentID, ReleaseName: r.ReleaseName, ClusterGroupID: r.GroupID, Generation: r.Generation}
@@ -124,19 +132,19 @@ func RunDetailsOf(r run.Run, targets []run.Target, steps []run.Step) RunDetails 
 	s := RunOf(r, targets)
 	doc := RunDetails{
 		ID: s.ID, Type: s.Type, Status: s.Status, Actor: s.Actor, Trigger: s.Trigger, Code: s.Code, Cause: s.Cause, CreatedAt: s.CreatedAt,
-		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Counts: s.Counts, Deployment: s.Deployment, RedriveOf: s.RedriveOf, Only: s.Only, ConfirmRemovals: s.ConfirmRemovals,
-		PlanHash: s.PlanHash, AppliesPlan: s.AppliesPlan,
+		StartedAt: s.StartedAt, EndedAt: s.EndedAt, Counts: s.Counts, Deployment: s.Deployment, RedriveOf: s.RedriveOf, Only: s.Only, ConfirmRemovals: s.ConfirmRemovals, Paused: s.Paused, Reverting: s.Reverting,
+		PlanHash: s.PlanHash, AppliesPlan: s.AppliesPlan, Origin: s.Origin,
 	}
 	for _, t := range targets {
 		doc.Targets = append(doc.Targets, RunTarget{
-			ClusterID: t.ClusterID, ClusterName: t.ClusterName, Action: Action(t.Action), Status: RunTargetStatus(t.Status), Code: t.Code, Cause: t.Cause,
-			LeftBehind: t.LeftBehind, Revision: t.Revision, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
+			ClusterID: t.ClusterID, ClusterName: t.ClusterName, Action: Action(t.Action), Status: RunTargetStatus(t.Status), Code: t.Code, Cause: t.Cause, LearnedBy: LearnedBy(t.LearnedBy),
+			Wave: t.Wave, LeftBehind: t.LeftBehind, Warning: t.Warning, Revision: t.Revision, StartedAt: t.StartedAt, EndedAt: t.EndedAt, Remedy: remedyOf(t.Remedy),
 		})
 	}
 	slices.SortStableFunc(steps, func(a, b run.Step) int { return a.StartedAt.Compare(b.StartedAt) })
 	for _, s := range steps {
 		doc.Steps = append(doc.Steps, Step{
-			Target: s.ClusterID, ClusterName: s.ClusterName, State: s.State, Attempt: s.Attempt, Status: StepStatus(s.Status), Code: s.Code,
+			Target: s.ClusterID, ClusterName: s.ClusterName, State: s.State, Attempt: s.Attempt, Remedy: s.Remedy, Status: StepStatus(s.Status), Code: s.Code,
 			Cause: s.Cause, StartedAt: s.StartedAt, EndedAt: s.EndedAt,
 		})
 	}
@@ -157,6 +165,10 @@ func countsOf(targets []run.Target) RunCounts {
 			counts.Canceled++
 		case run.TargetSuperseded:
 			counts.Superseded++
+		case run.TargetReverted:
+			counts.Reverted++
+		case run.TargetUnreachable:
+			counts.Unreachable++
 		default:
 			counts.Running++
 		}

@@ -38,7 +38,7 @@ func ignoreOf(rules []DriftIgnoreRule) []deployment.Ignore {
 func TargetDriftOf(d deployment.Deployment, c cluster.Cluster, rel release.Release, findings []drift.Finding) TargetDrift {
 	target := targetOf(d, c, rel, run.Target{})
 	doc := TargetDrift{ClusterID: c.ID, ClusterName: c.Name, Status: target.Status, Objects: target.Drift.Objects, Fields: target.Drift.Fields,
-		Since: target.Drift.Since, At: target.Drift.At}
+		Since: target.Drift.Since, At: target.Drift.At, CheckError: target.CheckError}
 	for _, f := range findings {
 		doc.Findings = append(doc.Findings, DriftFinding{
 			Kind: f.Kind, Namespace: f.Namespace, Name: f.Name, Op: DriftOp(f.Op), Path: f.Path, Want: f.Want, Live: f.Live, Manager: f.Manager,

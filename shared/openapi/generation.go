@@ -14,8 +14,27 @@ import (
 func GenerationOf(d deployment.Deployment, g deployment.Generation, r run.Run) Generation {
 	return Generation{
 		Number: g.Number, Current: g.Number == d.Generation, Chart: g.Chart.Ref, ChartName: g.Chart.Name, ChartVersion: g.Chart.Version,
-		ChartDigest: g.Chart.Digest, TimeoutSeconds: g.TimeoutSeconds, ReusedValuesOf: g.Reused, CreatedAt: g.CreatedAt, CreatorName: g.CreatedBy,
+		ChartDigest: g.Chart.Digest, TimeoutSeconds: g.TimeoutSeconds, Remediation: remediationOf(g.Remediation), Atomic: g.Atomic, ReusedValuesOf: g.Reused, CreatedAt: g.CreatedAt, CreatorName: g.CreatedBy,
 		PlanHash: g.PlanHash, Run: g.RunID, Result: RunStatus(r.Status),
+	}
+}
+
+// AddRuns says of each generation, from the deployment's newest runs, which one brought it to the targets last, and which rolled back to it.
+func AddRuns(docs []Generation, newest []run.Run) {
+	for i := range docs {
+		for _, r := range newest {
+			if r.Generation != docs[i].Number || !r.BringsAll() {
+				continue
+			}
+			doc := GenerationRun{ID: r.ID, Type: RunType(r.Type), Status: RunStatus(r.Status), Actor: r.Actor, CreatedAt: r.CreatedAt}
+			if docs[i].LastRun.ID == "" {
+				docs[i].LastRun = doc
+			}
+			if r.IsRollback() {
+				doc.From = r.Before
+				docs[i].Rollbacks = append(docs[i].Rollbacks, doc)
+			}
+		}
 	}
 }
 
@@ -23,7 +42,7 @@ func GenerationOf(d deployment.Deployment, g deployment.Generation, r run.Run) G
 func GenerationDetailsOf(g Generation, v deployment.Values, secret mask.Paths) GenerationDetails {
 	return GenerationDetails{
 		Number: g.Number, Current: g.Current, Chart: g.Chart, ChartName: g.ChartName, ChartVersion: g.ChartVersion, ChartDigest: g.ChartDigest,
-		TimeoutSeconds: g.TimeoutSeconds, ReusedValuesOf: g.ReusedValuesOf, CreatedAt: g.CreatedAt, CreatorName: g.CreatorName, PlanHash: g.PlanHash,
+		TimeoutSeconds: g.TimeoutSeconds, Remediation: g.Remediation, Atomic: g.Atomic, ReusedValuesOf: g.ReusedValuesOf, CreatedAt: g.CreatedAt, CreatorName: g.CreatorName, PlanHash: g.PlanHash,
 		Run: g.Run, Result: g.Result, Values: secret.Mask(v.Common), ValueOverrides: OverridesOf(secret.MaskEach(v.Overrides)),
 	}
 }

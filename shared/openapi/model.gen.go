@@ -82,6 +82,30 @@ func (e ChartProvenance) Valid() bool {
 	}
 }
 
+// Defines values for ClusterRelayStatus.
+const (
+	ClusterRelayStatusFAILED     ClusterRelayStatus = "FAILED"
+	ClusterRelayStatusINSTALLED  ClusterRelayStatus = "INSTALLED"
+	ClusterRelayStatusINSTALLING ClusterRelayStatus = "INSTALLING"
+	ClusterRelayStatusREMOVING   ClusterRelayStatus = "REMOVING"
+)
+
+// Valid indicates whether the value is a known member of the ClusterRelayStatus enum.
+func (e ClusterRelayStatus) Valid() bool {
+	switch e {
+	case ClusterRelayStatusFAILED:
+		return true
+	case ClusterRelayStatusINSTALLED:
+		return true
+	case ClusterRelayStatusINSTALLING:
+		return true
+	case ClusterRelayStatusREMOVING:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClusterStatus.
 const (
 	ClusterStatusRUNNING ClusterStatus = "RUNNING"
@@ -133,6 +157,30 @@ func (e Day) Valid() bool {
 	}
 }
 
+// Defines values for DeliveryOutcome.
+const (
+	DeliveryOutcomeAccepted DeliveryOutcome = "accepted"
+	DeliveryOutcomeFailed   DeliveryOutcome = "failed"
+	DeliveryOutcomeIgnored  DeliveryOutcome = "ignored"
+	DeliveryOutcomeReceived DeliveryOutcome = "received"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryOutcome enum.
+func (e DeliveryOutcome) Valid() bool {
+	switch e {
+	case DeliveryOutcomeAccepted:
+		return true
+	case DeliveryOutcomeFailed:
+		return true
+	case DeliveryOutcomeIgnored:
+		return true
+	case DeliveryOutcomeReceived:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DriftOp.
 const (
 	DriftOpAdded   DriftOp = "added"
@@ -175,6 +223,24 @@ func (e Field) Valid() bool {
 	}
 }
 
+// Defines values for GateAnswerStatus.
+const (
+	GateAnswerStatusFailed GateAnswerStatus = "failed"
+	GateAnswerStatusPassed GateAnswerStatus = "passed"
+)
+
+// Valid indicates whether the value is a known member of the GateAnswerStatus enum.
+func (e GateAnswerStatus) Valid() bool {
+	switch e {
+	case GateAnswerStatusFailed:
+		return true
+	case GateAnswerStatusPassed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Health.
 const (
 	HealthHEALTHY     Health = "HEALTHY"
@@ -193,6 +259,27 @@ func (e Health) Valid() bool {
 	case HealthUNHEALTHY:
 		return true
 	case HealthUNKNOWN:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LearnedBy.
+const (
+	LearnedByLook  LearnedBy = "look"
+	LearnedByPoll  LearnedBy = "poll"
+	LearnedByRelay LearnedBy = "relay"
+)
+
+// Valid indicates whether the value is a known member of the LearnedBy enum.
+func (e LearnedBy) Valid() bool {
+	switch e {
+	case LearnedByLook:
+		return true
+	case LearnedByPoll:
+		return true
+	case LearnedByRelay:
 		return true
 	default:
 		return false
@@ -241,6 +328,114 @@ func (e ObjectAction) Valid() bool {
 	case ObjectActionUnchanged:
 		return true
 	case ObjectActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReceiverKind.
+const (
+	ReceiverKindEmail   ReceiverKind = "email"
+	ReceiverKindSlack   ReceiverKind = "slack"
+	ReceiverKindTeams   ReceiverKind = "teams"
+	ReceiverKindWebhook ReceiverKind = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the ReceiverKind enum.
+func (e ReceiverKind) Valid() bool {
+	switch e {
+	case ReceiverKindEmail:
+		return true
+	case ReceiverKindSlack:
+		return true
+	case ReceiverKindTeams:
+		return true
+	case ReceiverKindWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReleaseMoveMove.
+const (
+	ReleaseMoveMoveInstall ReleaseMoveMove = "install"
+	ReleaseMoveMoveRemove  ReleaseMoveMove = "remove"
+)
+
+// Valid indicates whether the value is a known member of the ReleaseMoveMove enum.
+func (e ReleaseMoveMove) Valid() bool {
+	switch e {
+	case ReleaseMoveMoveInstall:
+		return true
+	case ReleaseMoveMoveRemove:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RemediationStrategy.
+const (
+	RemediationStrategyNone      RemediationStrategy = "none"
+	RemediationStrategyRollback  RemediationStrategy = "rollback"
+	RemediationStrategyUninstall RemediationStrategy = "uninstall"
+)
+
+// Valid indicates whether the value is a known member of the RemediationStrategy enum.
+func (e RemediationStrategy) Valid() bool {
+	switch e {
+	case RemediationStrategyNone:
+		return true
+	case RemediationStrategyRollback:
+		return true
+	case RemediationStrategyUninstall:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RemedyAction.
+const (
+	RemedyActionRetry     RemedyAction = "retry"
+	RemedyActionRollback  RemedyAction = "rollback"
+	RemedyActionUninstall RemedyAction = "uninstall"
+)
+
+// Valid indicates whether the value is a known member of the RemedyAction enum.
+func (e RemedyAction) Valid() bool {
+	switch e {
+	case RemedyActionRetry:
+		return true
+	case RemedyActionRollback:
+		return true
+	case RemedyActionUninstall:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RemedyStatus.
+const (
+	RemedyStatusFailed    RemedyStatus = "Failed"
+	RemedyStatusRefused   RemedyStatus = "Refused"
+	RemedyStatusRunning   RemedyStatus = "Running"
+	RemedyStatusSucceeded RemedyStatus = "Succeeded"
+)
+
+// Valid indicates whether the value is a known member of the RemedyStatus enum.
+func (e RemedyStatus) Valid() bool {
+	switch e {
+	case RemedyStatusFailed:
+		return true
+	case RemedyStatusRefused:
+		return true
+	case RemedyStatusRunning:
+		return true
+	case RemedyStatusSucceeded:
 		return true
 	default:
 		return false
@@ -300,14 +495,16 @@ func (e RunStatus) Valid() bool {
 
 // Defines values for RunTargetStatus.
 const (
-	RunTargetStatusCanceled   RunTargetStatus = "Canceled"
-	RunTargetStatusDeploying  RunTargetStatus = "Deploying"
-	RunTargetStatusFailed     RunTargetStatus = "Failed"
-	RunTargetStatusPreparing  RunTargetStatus = "Preparing"
-	RunTargetStatusSucceeded  RunTargetStatus = "Succeeded"
-	RunTargetStatusSuperseded RunTargetStatus = "Superseded"
-	RunTargetStatusVerifying  RunTargetStatus = "Verifying"
-	RunTargetStatusWaiting    RunTargetStatus = "Waiting"
+	RunTargetStatusCanceled    RunTargetStatus = "Canceled"
+	RunTargetStatusDeploying   RunTargetStatus = "Deploying"
+	RunTargetStatusFailed      RunTargetStatus = "Failed"
+	RunTargetStatusPreparing   RunTargetStatus = "Preparing"
+	RunTargetStatusReverted    RunTargetStatus = "Reverted"
+	RunTargetStatusSucceeded   RunTargetStatus = "Succeeded"
+	RunTargetStatusSuperseded  RunTargetStatus = "Superseded"
+	RunTargetStatusUnreachable RunTargetStatus = "Unreachable"
+	RunTargetStatusVerifying   RunTargetStatus = "Verifying"
+	RunTargetStatusWaiting     RunTargetStatus = "Waiting"
 )
 
 // Valid indicates whether the value is a known member of the RunTargetStatus enum.
@@ -321,9 +518,13 @@ func (e RunTargetStatus) Valid() bool {
 		return true
 	case RunTargetStatusPreparing:
 		return true
+	case RunTargetStatusReverted:
+		return true
 	case RunTargetStatusSucceeded:
 		return true
 	case RunTargetStatusSuperseded:
+		return true
+	case RunTargetStatusUnreachable:
 		return true
 	case RunTargetStatusVerifying:
 		return true
@@ -338,6 +539,7 @@ func (e RunTargetStatus) Valid() bool {
 const (
 	RunTriggerAPI       RunTrigger = "api"
 	RunTriggerReconcile RunTrigger = "reconcile"
+	RunTriggerSource    RunTrigger = "source"
 )
 
 // Valid indicates whether the value is a known member of the RunTrigger enum.
@@ -346,6 +548,8 @@ func (e RunTrigger) Valid() bool {
 	case RunTriggerAPI:
 		return true
 	case RunTriggerReconcile:
+		return true
+	case RunTriggerSource:
 		return true
 	default:
 		return false
@@ -406,6 +610,45 @@ func (e SelectorOperator) Valid() bool {
 	case SelectorOperatorIn:
 		return true
 	case SelectorOperatorNotIn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourceKind.
+const (
+	SourceKindBitbucket SourceKind = "bitbucket"
+	SourceKindDockerhub SourceKind = "dockerhub"
+	SourceKindEcr       SourceKind = "ecr"
+	SourceKindGeneric   SourceKind = "generic"
+	SourceKindGhcr      SourceKind = "ghcr"
+	SourceKindGitea     SourceKind = "gitea"
+	SourceKindGithub    SourceKind = "github"
+	SourceKindGitlab    SourceKind = "gitlab"
+	SourceKindHarbor    SourceKind = "harbor"
+)
+
+// Valid indicates whether the value is a known member of the SourceKind enum.
+func (e SourceKind) Valid() bool {
+	switch e {
+	case SourceKindBitbucket:
+		return true
+	case SourceKindDockerhub:
+		return true
+	case SourceKindEcr:
+		return true
+	case SourceKindGeneric:
+		return true
+	case SourceKindGhcr:
+		return true
+	case SourceKindGitea:
+		return true
+	case SourceKindGithub:
+		return true
+	case SourceKindGitlab:
+		return true
+	case SourceKindHarbor:
 		return true
 	default:
 		return false
@@ -652,6 +895,42 @@ func (e ListRepositoriesParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for ListReceiversParamsSort.
+const (
+	ListReceiversParamsSortMinusName ListReceiversParamsSort = "-name"
+	ListReceiversParamsSortName      ListReceiversParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListReceiversParamsSort enum.
+func (e ListReceiversParamsSort) Valid() bool {
+	switch e {
+	case ListReceiversParamsSortMinusName:
+		return true
+	case ListReceiversParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListSourcesParamsSort.
+const (
+	ListSourcesParamsSortMinusName ListSourcesParamsSort = "-name"
+	ListSourcesParamsSortName      ListSourcesParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListSourcesParamsSort enum.
+func (e ListSourcesParamsSort) Valid() bool {
+	switch e {
+	case ListSourcesParamsSortMinusName:
+		return true
+	case ListSourcesParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // AcceptedTarget A target of a run that was accepted.
 type AcceptedTarget struct {
 	// Cloud Where it runs.
@@ -771,6 +1050,19 @@ type Chart struct {
 // ChartProvenance Whether the version has a provenance file beside it; nobody has verified it. `unknown`: nobody looked, or the repository did not say.
 type ChartProvenance string
 
+// ChartTests Whether the chart's own tests, its hooks of type `test`, run on each target once its workloads are ready. A test that fails fails the target.
+type ChartTests struct {
+	// Enabled Run them.
+	//
+	// Examples: true
+	Enabled bool `json:"enabled"`
+
+	// TimeoutSeconds Seconds that all of them may take.
+	//
+	// Examples: 300
+	TimeoutSeconds int `json:"timeoutSeconds,omitempty,omitzero"`
+}
+
 // ChartVersion A version of a chart, as its repository describes it.
 type ChartVersion struct {
 	// AppVersion The version of what the chart deploys; absent if the repository does not say, as registries do not.
@@ -811,8 +1103,29 @@ type ChartVersionList struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
+// CheckError Why the last look at a target could not tell whether its objects differ. What is said of the target is what was known before. Absent if the look told all.
+type CheckError struct {
+	// Cause What Kubernetes said.
+	//
+	// Examples: comparing the objects: comparing Ingress web: cluster refused the credential: ingresses.networking.k8s.io "web" is forbidden
+	Cause string `json:"cause"`
+
+	// Code Stable and kebab-case.
+	//
+	// Examples: cluster-unauthorized
+	Code string `json:"code"`
+
+	// Since From when on, without a break, no look could tell.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	Since time.Time `json:"since"`
+}
+
 // Cluster A Kubernetes cluster, as last observed.
 type Cluster struct {
+	// Capacity What the cluster's relay counted over all nodes; absent if none was heard.
+	Capacity *ClusterCapacity `json:"capacity,omitempty"`
+
 	// Cloud Where it runs, in the caller's words; empty if not said.
 	//
 	// Examples: amazon
@@ -853,6 +1166,9 @@ type Cluster struct {
 	// Examples: eu-west-1
 	Location string `json:"location"`
 
+	// Moves In the answer to a change of labels alone: which releases come and go because of it; absent if none does.
+	Moves []ReleaseMove `json:"moves,omitempty,omitzero"`
+
 	// Name Unique in the organization, DNS-1123.
 	//
 	// Examples: pke-demo
@@ -867,6 +1183,9 @@ type Cluster struct {
 	//
 	// Examples: 2026-06-04T14:17:03Z
 	ObservedAt time.Time `json:"observedAt"`
+
+	// Relay The watcher inside the cluster; absent if nobody asked for it and none was heard.
+	Relay *ClusterRelay `json:"relay,omitempty"`
 
 	// Status `RUNNING`: it answered when last asked. `UNKNOWN`: it did not; `statusMessage` says why.
 	Status ClusterStatus `json:"status"`
@@ -890,6 +1209,40 @@ type Cluster struct {
 	//
 	// Examples: v1.36.3
 	Version string `json:"version"`
+}
+
+// ClusterCapacity What the cluster's relay counted over all nodes; absent if none was heard.
+type ClusterCapacity struct {
+	// MemoryBytes Memory that pods may use.
+	//
+	// Examples: 51539607552
+	MemoryBytes int64 `json:"memoryBytes"`
+
+	// MilliCPU CPU that pods may use, in thousandths of a core.
+	//
+	// Examples: 12000
+	MilliCPU int64 `json:"milliCPU"`
+
+	// Pods How many pods may run.
+	//
+	// Examples: 330
+	Pods int64 `json:"pods"`
+
+	// ReadyNodes How many nodes are ready.
+	//
+	// Examples: 3
+	ReadyNodes int `json:"readyNodes"`
+
+	// RequestedMilliCPU CPU that pods which run ask for; absent if none does.
+	//
+	// Examples: 4200
+	RequestedMilliCPU int64 `json:"requestedMilliCPU,omitempty,omitzero"`
+}
+
+// ClusterCredentialRequest Another credential for a cluster.
+type ClusterCredentialRequest struct {
+	// Kubeconfig The kubeconfig, with the same rules as for an import.
+	Kubeconfig Secret `json:"kubeconfig,omitempty,omitzero"`
 }
 
 // ClusterForgotten A cluster that was forgotten with what is on it.
@@ -992,14 +1345,214 @@ type ClusterList struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
+// ClusterRelay The watcher inside the cluster; absent if nobody asked for it and none was heard.
+type ClusterRelay struct {
+	// Alive Whether it was heard within three minutes; while nothing happens in the cluster it is silent for five.
+	//
+	// Examples: true
+	Alive bool `json:"alive"`
+
+	// ChartVersion Of the chart that was installed last.
+	//
+	// Examples: 1.0.0
+	ChartVersion string `json:"chartVersion,omitempty,omitzero"`
+
+	// Error Why it could not be installed, removed or rotated, the raw cause; absent if nothing failed.
+	Error string `json:"error,omitempty,omitzero"`
+
+	// HeardAt When it was heard last; absent if never.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	HeardAt time.Time `json:"heardAt,omitempty,omitzero"`
+
+	// KeyRotatedAt When the key in use was made.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	KeyRotatedAt time.Time `json:"keyRotatedAt,omitempty,omitzero"`
+
+	// Rotating The key before is accepted still: the relay was not heard with the new one yet.
+	Rotating bool `json:"rotating,omitempty,omitzero"`
+
+	// Status Where its installation is; absent if Swell did not install it.
+	//
+	// Examples: INSTALLED
+	Status ClusterRelayStatus `json:"status,omitempty,omitzero"`
+
+	// Version The version that it said it has.
+	//
+	// Examples: 1.0.0
+	Version string `json:"version,omitempty,omitzero"`
+
+	// Wanted Whether Swell is to have it there.
+	//
+	// Examples: true
+	Wanted bool `json:"wanted"`
+
+	// Watching How many objects of releases it follows.
+	//
+	// Examples: 120
+	Watching int `json:"watching,omitempty,omitzero"`
+}
+
+// ClusterRelayStatus Where its installation is; absent if Swell did not install it.
+//
+// Examples: INSTALLED
+type ClusterRelayStatus string
+
 // ClusterStatus `RUNNING`: it answered when last asked. `UNKNOWN`: it did not; `statusMessage` says why.
 type ClusterStatus string
 
 // Day A day of the week.
 type Day string
 
+// DeliveredRule What became of a delivery for one rule.
+type DeliveredRule struct {
+	// Commit The commit that the host itself answered; absent if it was not asked.
+	//
+	// Examples: 0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c
+	Commit string `json:"commit,omitempty,omitzero"`
+
+	// Group The rule's group.
+	//
+	// Examples: eu
+	Group string `json:"group"`
+
+	// Outcome `received`: it waits, or is looked at. `accepted`: it started a run. `ignored`: there was nothing to do. `failed`: something went wrong.
+	Outcome DeliveryOutcome `json:"outcome"`
+
+	// ReleaseName The rule's deployment.
+	//
+	// Examples: shop
+	ReleaseName string `json:"releaseName"`
+
+	// Run The run that was started; absent if there was none.
+	//
+	// Examples: r-01k0v5q8m6
+	Run string `json:"run,omitempty,omitzero"`
+
+	// Tag The tag that the registry itself answered; absent of files.
+	//
+	// Examples: 1.2.3
+	Tag string `json:"tag,omitempty,omitzero"`
+
+	// Why Why nothing was done, or what went wrong; absent if a run was started.
+	//
+	// Examples: the files that the rule reads are as they were deployed
+	Why string `json:"why,omitempty,omitzero"`
+}
+
+// Delivery A delivery that a source's webhook took, and what became of it.
+type Delivery struct {
+	// Commit The commit that the host said it is at; absent if it did not.
+	//
+	// Examples: 0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c
+	Commit string `json:"commit,omitempty,omitzero"`
+
+	// EndedAt When it was done with; absent before.
+	//
+	// Examples: 2026-06-04T14:17:05Z
+	EndedAt time.Time `json:"endedAt,omitempty,omitzero"`
+
+	// Event What happened: `push`, `tag`, `pull-request`, `image`, `ping` or `other`.
+	//
+	// Examples: push
+	Event string `json:"event"`
+
+	// ID The host's id of the delivery; a digest of the body where it has none.
+	//
+	// Examples: 72d3162e-cc78-11e3-81ab-4c9367dc0958
+	ID string `json:"id"`
+
+	// Image The image's repository; absent if it is about none.
+	//
+	// Examples: acme/shop
+	Image string `json:"image,omitempty,omitzero"`
+
+	// Outcome `received`: it waits, or is looked at. `accepted`: it started a run. `ignored`: there was nothing to do. `failed`: something went wrong.
+	Outcome DeliveryOutcome `json:"outcome"`
+
+	// PullRequest The pull request's number; absent if it is about none.
+	//
+	// Examples: 7
+	PullRequest int `json:"pullRequest,omitempty,omitzero"`
+
+	// ReceivedAt When it came first.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	ReceivedAt time.Time `json:"receivedAt"`
+
+	// Ref The branch or tag that the host said moved; absent for an image.
+	//
+	// Examples: refs/heads/main
+	Ref string `json:"ref,omitempty,omitzero"`
+
+	// Rules What became of it, rule by rule; absent until it was looked at.
+	Rules []DeliveredRule `json:"rules,omitempty,omitzero"`
+
+	// Tag The image's tag that the host said was pushed; absent if it did not.
+	//
+	// Examples: 1.2.3
+	Tag string `json:"tag,omitempty,omitzero"`
+
+	// Why Why nothing was done, or what went wrong; absent if all went well.
+	//
+	// Examples: no rule is about refs/heads/dev
+	Why string `json:"why,omitempty,omitzero"`
+}
+
+// DeliveryAccepted What became of a delivery.
+type DeliveryAccepted struct {
+	// Accepted Its reports about releases that Swell has on the cluster.
+	//
+	// Examples: 2
+	Accepted int `json:"accepted"`
+}
+
+// DeliveryList A page of deliveries.
+type DeliveryList struct {
+	// Items The deliveries, newest first.
+	Items []Delivery `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
+// DeliveryOutcome `received`: it waits, or is looked at. `accepted`: it started a run. `ignored`: there was nothing to do. `failed`: something went wrong.
+type DeliveryOutcome string
+
+// DeliveryTaken That a delivery was taken.
+type DeliveryTaken struct {
+	// Delivery The host's id of the delivery; a digest of the body where it has none.
+	//
+	// Examples: 72d3162e-cc78-11e3-81ab-4c9367dc0958
+	Delivery string `json:"delivery"`
+
+	// Event What was understood: `push`, `tag`, `pull-request`, `image`, `ping` or `other`.
+	//
+	// Examples: push
+	Event string `json:"event"`
+
+	// Outcome `received`: it waits, or is looked at. `accepted`: it started a run. `ignored`: there was nothing to do. `failed`: something went wrong.
+	Outcome DeliveryOutcome `json:"outcome"`
+
+	// Repeated It came before, and nothing was done again.
+	//
+	// Examples: false
+	Repeated bool `json:"repeated"`
+
+	// Why Why nothing will be done; absent if something may.
+	//
+	// Examples: no rule is about refs/heads/dev
+	Why string `json:"why,omitempty,omitzero"`
+}
+
 // Deployment A deployment with its values and targets.
 type Deployment struct {
+	// Atomic Where a run fails on a target, all return to what they were.
+	//
+	// Examples: false
+	Atomic bool `json:"atomic,omitempty,omitzero"`
+
 	// Chart The chart, as asked for.
 	//
 	// Examples: podinfo/podinfo
@@ -1025,6 +1578,11 @@ type Deployment struct {
 	// Examples: 2026-06-04T14:17:03Z
 	CreatedAt time.Time `json:"createdAt"`
 
+	// DependsOn Release names of the group's deployments that must be in sync and healthy on a target first; absent if there are none.
+	//
+	// Examples: ["database"]
+	DependsOn []string `json:"dependsOn,omitempty,omitzero"`
+
 	// Description The chart's description; empty if it has none.
 	//
 	// Examples: Podinfo Helm chart for Kubernetes
@@ -1037,6 +1595,12 @@ type Deployment struct {
 	//
 	// Examples: 3
 	Generation int `json:"generation"`
+
+	// Health How many targets have which health, as last observed. Absent unless it was asked for.
+	Health HealthCounts `json:"health,omitempty,omitzero"`
+
+	// HealthChecks Rules for when objects of the release are healthy; absent if there are none.
+	HealthChecks []HealthCheck `json:"healthChecks,omitempty,omitzero"`
 
 	// ID Opaque id.
 	//
@@ -1071,10 +1635,18 @@ type Deployment struct {
 	// Examples: web
 	ReleaseName string `json:"releaseName"`
 
+	// Remediation What a run does about a target on which it failed. It belongs to the generation. No remedy goes to or across a revision that failed, and none is
+	// tried where a cluster does not answer, where the release is somebody else's, or where a hook's Job may still run: the target's `remedy` says so.
+	Remediation *Remediation `json:"remediation,omitempty"`
+
 	// RemovalLimitPercent The percentage of its targets that the deployment may lose at once; the default if absent.
 	//
 	// Examples: 50
 	RemovalLimitPercent int `json:"removalLimitPercent,omitempty,omitzero"`
+
+	// Rollout How a generation goes to its targets, with the fields of Open Cluster Management's rollout strategy. Clusters that no wave names come last. Without it,
+	// or with an empty one, all targets are walked at once and failures stop nobody. The limits given here are those of every wave that gives none.
+	Rollout *Rollout `json:"rollout,omitempty"`
 
 	// SecretPaths Paths of values that are secret, with all beneath them: fields, `[*]` for every item of a list, `*` for every field. Where values are read,
 	// `[masked]` stands for such a value; written back, it means unchanged. What the chart's schema calls `writeOnly` is secret without being named.
@@ -1085,6 +1657,9 @@ type Deployment struct {
 
 	// TargetClusters The targets, by cluster name.
 	TargetClusters []TargetCluster `json:"targetClusters"`
+
+	// Tests Whether the chart's own tests, its hooks of type `test`, run on each target once its workloads are ready. A test that fails fails the target.
+	Tests *ChartTests `json:"tests,omitempty"`
 
 	// TimeoutSeconds Seconds that a target may take to become ready.
 	//
@@ -1148,14 +1723,24 @@ type DeploymentRequest struct {
 	// AcceptMovedChart Take a version whose archive is another than this deployment had of it; otherwise that answers 409 `chart-version-moved`.
 	AcceptMovedChart bool `json:"acceptMovedChart,omitempty,omitzero"`
 
-	// Atomic Not built yet: anything but false answers 422 `not-built-yet`.
-	Atomic bool `json:"atomic,omitempty,omitzero"`
+	// Atomic Where a run of this generation fails on a target, all targets return to what they were before it, and the deployment to the generation before.
+	//
+	// Examples: true
+	Atomic *bool `json:"atomic,omitempty"`
+
+	// DependsOn Release names of the group's deployments that must be in sync and healthy on a target before this one begins there, in place of those before; empty: none.
+	//
+	// Examples: ["database"]
+	DependsOn *[]string `json:"dependsOn,omitempty"`
 
 	// DryRun Change nothing: the run that starts finds what would change, and its plan can be read and applied.
 	DryRun bool `json:"dryRun,omitempty,omitzero"`
 
 	// DryRunPipeline Pipeline's spelling of `dryRun`.
 	DryRunPipeline bool `json:"dryrun,omitempty,omitzero"`
+
+	// HealthChecks All rules for when objects of the release are healthy, in place of those before; empty: none, and Kubernetes' own conventions say it.
+	HealthChecks *[]HealthCheck `json:"healthChecks,omitempty"`
 
 	// InstallOnJoin A cluster that joins the group gets the deployment at once, not with the next update.
 	//
@@ -1175,6 +1760,9 @@ type DeploymentRequest struct {
 	// Examples: default
 	Namespace string `json:"namespace,omitempty,omitzero"`
 
+	// Origin What in the caller's source a change comes from. The source itself is the one whose key the request bears.
+	Origin RequestOrigin `json:"origin,omitempty,omitzero"`
+
 	// Package Not built yet: anything but empty answers 422 `not-built-yet`; push the archive instead.
 	Package string `json:"package,omitempty,omitzero"`
 
@@ -1182,6 +1770,10 @@ type DeploymentRequest struct {
 	//
 	// Examples: web
 	ReleaseName string `json:"releaseName,omitempty,omitzero"`
+
+	// Remediation What a run does about a target on which it failed. It belongs to the generation. No remedy goes to or across a revision that failed, and none is
+	// tried where a cluster does not answer, where the release is somebody else's, or where a hook's Job may still run: the target's `remedy` says so.
+	Remediation *Remediation `json:"remediation,omitempty"`
 
 	// RemovalLimitPercent The percentage of its targets that the deployment may lose at once without confirmation.
 	//
@@ -1194,12 +1786,19 @@ type DeploymentRequest struct {
 	// RollingMode Not built yet: anything but false answers 422 `not-built-yet`.
 	RollingMode bool `json:"rollingMode,omitempty,omitzero"`
 
+	// Rollout How a generation goes to its targets, with the fields of Open Cluster Management's rollout strategy. Clusters that no wave names come last. Without it,
+	// or with an empty one, all targets are walked at once and failures stop nobody. The limits given here are those of every wave that gives none.
+	Rollout *Rollout `json:"rollout,omitempty"`
+
 	// SecretPaths Paths of values that are secret, with all beneath them: fields, `[*]` for every item of a list, `*` for every field. Where values are read,
 	// `[masked]` stands for such a value; written back, it means unchanged. What the chart's schema calls `writeOnly` is secret without being named.
 	//
 	//
 	// Examples: ["auth.password","users[*].password"]
 	SecretPaths SecretPaths `json:"secretPaths,omitempty,omitzero"`
+
+	// Tests Whether the chart's own tests, its hooks of type `test`, run on each target once its workloads are ready. A test that fails fails the target.
+	Tests *ChartTests `json:"tests,omitempty"`
 
 	// TimeoutSeconds Seconds that a target may take to become ready after its release was applied.
 	//
@@ -1243,6 +1842,11 @@ type DeploymentSettings struct {
 
 // DeploymentSummary A deployment without its values and targets.
 type DeploymentSummary struct {
+	// Atomic Where a run fails on a target, all return to what they were.
+	//
+	// Examples: false
+	Atomic bool `json:"atomic,omitempty,omitzero"`
+
 	// Chart The chart, as asked for.
 	//
 	// Examples: podinfo/podinfo
@@ -1268,6 +1872,11 @@ type DeploymentSummary struct {
 	// Examples: 2026-06-04T14:17:03Z
 	CreatedAt time.Time `json:"createdAt"`
 
+	// DependsOn Release names of the group's deployments that must be in sync and healthy on a target first; absent if there are none.
+	//
+	// Examples: ["database"]
+	DependsOn []string `json:"dependsOn,omitempty,omitzero"`
+
 	// Description The chart's description; empty if it has none.
 	//
 	// Examples: Podinfo Helm chart for Kubernetes
@@ -1280,6 +1889,12 @@ type DeploymentSummary struct {
 	//
 	// Examples: 3
 	Generation int `json:"generation"`
+
+	// Health How many targets have which health, as last observed. Absent unless it was asked for.
+	Health HealthCounts `json:"health,omitempty,omitzero"`
+
+	// HealthChecks Rules for when objects of the release are healthy; absent if there are none.
+	HealthChecks []HealthCheck `json:"healthChecks,omitempty,omitzero"`
 
 	// ID Opaque id.
 	//
@@ -1314,10 +1929,21 @@ type DeploymentSummary struct {
 	// Examples: web
 	ReleaseName string `json:"releaseName"`
 
+	// Remediation What a run does about a target on which it failed. It belongs to the generation. No remedy goes to or across a revision that failed, and none is
+	// tried where a cluster does not answer, where the release is somebody else's, or where a hook's Job may still run: the target's `remedy` says so.
+	Remediation *Remediation `json:"remediation,omitempty"`
+
 	// RemovalLimitPercent The percentage of its targets that the deployment may lose at once; the default if absent.
 	//
 	// Examples: 50
 	RemovalLimitPercent int `json:"removalLimitPercent,omitempty,omitzero"`
+
+	// Rollout How a generation goes to its targets, with the fields of Open Cluster Management's rollout strategy. Clusters that no wave names come last. Without it,
+	// or with an empty one, all targets are walked at once and failures stop nobody. The limits given here are those of every wave that gives none.
+	Rollout *Rollout `json:"rollout,omitempty"`
+
+	// Tests Whether the chart's own tests, its hooks of type `test`, run on each target once its workloads are ready. A test that fails fails the target.
+	Tests *ChartTests `json:"tests,omitempty"`
 
 	// TimeoutSeconds Seconds that a target may take to become ready.
 	//
@@ -1486,8 +2112,39 @@ type DriftSummary struct {
 // Field What a path names its subject by.
 type Field string
 
+// GateAnswer What a gate's receiver says.
+type GateAnswer struct {
+	// Reason Why; it is shown where the run ends because of it.
+	//
+	// Examples: the error rate is 4 %
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Status Whether the roll-out may go on.
+	//
+	// Examples: passed
+	Status GateAnswerStatus `json:"status"`
+}
+
+// GateAnswerStatus Whether the roll-out may go on.
+//
+// Examples: passed
+type GateAnswerStatus string
+
+// GateAnswered What became of an answer.
+type GateAnswered struct {
+	// Counted It is the first answer, and in time; any other changes nothing.
+	//
+	// Examples: true
+	Counted bool `json:"counted"`
+}
+
 // Generation One accepted version of a deployment. It never changes.
 type Generation struct {
+	// Atomic Where a run fails on a target, all return to what they were.
+	//
+	// Examples: false
+	Atomic bool `json:"atomic,omitempty,omitzero"`
+
 	// Chart The chart as it was asked for.
 	//
 	// Examples: podinfo/podinfo
@@ -1523,6 +2180,9 @@ type Generation struct {
 	// Examples: true
 	Current bool `json:"current"`
 
+	// LastRun In a list, the newest run that brought a generation to all targets or tried to, among the deployment's last 500 runs; a redrive of one counts.
+	LastRun GenerationRun `json:"lastRun,omitempty,omitzero"`
+
 	// Number From 1, in the order in which they were accepted.
 	//
 	// Examples: 3
@@ -1530,6 +2190,10 @@ type Generation struct {
 
 	// PlanHash The plan that it applied; absent if it was accepted without one.
 	PlanHash string `json:"planHash,omitempty,omitzero"`
+
+	// Remediation What a run does about a target on which it failed. It belongs to the generation. No remedy goes to or across a revision that failed, and none is
+	// tried where a cluster does not answer, where the release is somebody else's, or where a hook's Job may still run: the target's `remedy` says so.
+	Remediation *Remediation `json:"remediation,omitempty"`
 
 	// Result `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
 	Result RunStatus `json:"result,omitempty,omitzero"`
@@ -1539,7 +2203,10 @@ type Generation struct {
 	// Examples: 2
 	ReusedValuesOf int `json:"reusedValuesOf,omitempty,omitzero"`
 
-	// Run The run that first brought it to the targets; absent if it is not known.
+	// Rollbacks In a list, the rollbacks to it among the deployment's last 500 runs, newest first; absent if there was none.
+	Rollbacks []GenerationRun `json:"rollbacks,omitempty,omitzero"`
+
+	// Run The run that it was accepted with; absent if it is not known.
 	//
 	// Examples: r-01k0v5q8m6
 	Run string `json:"run,omitempty,omitzero"`
@@ -1552,6 +2219,11 @@ type Generation struct {
 
 // GenerationDetails A generation with its values.
 type GenerationDetails struct {
+	// Atomic Where a run fails on a target, all return to what they were.
+	//
+	// Examples: false
+	Atomic bool `json:"atomic,omitempty,omitzero"`
+
 	// Chart The chart as it was asked for.
 	//
 	// Examples: podinfo/podinfo
@@ -1587,6 +2259,9 @@ type GenerationDetails struct {
 	// Examples: true
 	Current bool `json:"current"`
 
+	// LastRun In a list, the newest run that brought a generation to all targets or tried to, among the deployment's last 500 runs; a redrive of one counts.
+	LastRun GenerationRun `json:"lastRun,omitempty,omitzero"`
+
 	// Number From 1, in the order in which they were accepted.
 	//
 	// Examples: 3
@@ -1594,6 +2269,10 @@ type GenerationDetails struct {
 
 	// PlanHash The plan that it applied; absent if it was accepted without one.
 	PlanHash string `json:"planHash,omitempty,omitzero"`
+
+	// Remediation What a run does about a target on which it failed. It belongs to the generation. No remedy goes to or across a revision that failed, and none is
+	// tried where a cluster does not answer, where the release is somebody else's, or where a hook's Job may still run: the target's `remedy` says so.
+	Remediation *Remediation `json:"remediation,omitempty"`
 
 	// Result `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
 	Result RunStatus `json:"result,omitempty,omitzero"`
@@ -1603,7 +2282,10 @@ type GenerationDetails struct {
 	// Examples: 2
 	ReusedValuesOf int `json:"reusedValuesOf,omitempty,omitzero"`
 
-	// Run The run that first brought it to the targets; absent if it is not known.
+	// Rollbacks In a list, the rollbacks to it among the deployment's last 500 runs, newest first; absent if there was none.
+	Rollbacks []GenerationRun `json:"rollbacks,omitempty,omitzero"`
+
+	// Run The run that it was accepted with; absent if it is not known.
 	//
 	// Examples: r-01k0v5q8m6
 	Run string `json:"run,omitempty,omitzero"`
@@ -1648,8 +2330,118 @@ type GenerationList struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
+// GenerationRun In a list, the newest run that brought a generation to all targets or tried to, among the deployment's last 500 runs; a redrive of one counts.
+type GenerationRun struct {
+	// Actor The principal that asked for it, or `reconcile`.
+	//
+	// Examples: admin
+	Actor string `json:"actor"`
+
+	// CreatedAt When it was accepted.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// From Of a rollback: the generation that the targets had until then; absent if it is not known.
+	//
+	// Examples: 3
+	From int `json:"from,omitempty,omitzero"`
+
+	// ID The run's id.
+	//
+	// Examples: r-01k0v5q8m6
+	ID string `json:"id"`
+
+	// Status `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
+	Status RunStatus `json:"status"`
+
+	// Type `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `plan`: of a dry run. `leave`: removes a release from clusters that left the group. `rollback`: back to another generation. `join`: installs on clusters that joined the group.
+	Type RunType `json:"type"`
+}
+
 // Health Whether the release's workloads are ready. `PROGRESSING`: not yet. `UNKNOWN`: not observed.
 type Health string
+
+// HealthCheck When objects of one kind are healthy, in [CEL](https://cel.dev) over the live object: `metadata`, `spec`, `status` and `data` are its fields.
+// `inProgress` is asked first, then `failed`, then `current`; an object of which none is true, or whose `status.observedGeneration` is old, is in
+// progress. An expression that cannot be evaluated counts as in progress, with its error as the cause.
+type HealthCheck struct {
+	// APIVersion As the manifest has it.
+	//
+	// Examples: cert-manager.io/v1
+	APIVersion string `json:"apiVersion"`
+
+	// Current True: the object does its work.
+	//
+	// Examples: status.conditions.exists(c, c.type == 'Ready' && c.status == 'True')
+	Current string `json:"current"`
+
+	// Failed True: the object does not get well without a change; the target fails at once.
+	//
+	// Examples: status.phase == 'Failed'
+	Failed string `json:"failed,omitempty,omitzero"`
+
+	// InProgress True: the object is on its way, whatever the others say.
+	//
+	// Examples: status.phase == 'Issuing'
+	InProgress string `json:"inProgress,omitempty,omitzero"`
+
+	// Kind The kind.
+	//
+	// Examples: Certificate
+	Kind string `json:"kind"`
+
+	// Name Of the one object; all of the kind if left out.
+	//
+	// Examples: web
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Namespace Of the one object; that of the release if left out.
+	//
+	// Examples: default
+	Namespace string `json:"namespace,omitempty,omitzero"`
+}
+
+// HealthCounts How many targets have which health, as last observed. Absent unless it was asked for.
+type HealthCounts struct {
+	// Healthy Targets that are `HEALTHY`.
+	//
+	// Examples: 2
+	Healthy int `json:"healthy"`
+
+	// Progressing Targets that are `PROGRESSING`.
+	//
+	// Examples: 0
+	Progressing int `json:"progressing"`
+
+	// Targets All targets.
+	//
+	// Examples: 3
+	Targets int `json:"targets"`
+
+	// Unhealthy Targets that are `UNHEALTHY`.
+	//
+	// Examples: 1
+	Unhealthy int `json:"unhealthy"`
+
+	// Unknown Targets that are `UNKNOWN`.
+	//
+	// Examples: 0
+	Unknown int `json:"unknown"`
+}
+
+// HeldBack Reconcile would put the target right, and a window of the group holds it back. Absent if none does.
+type HeldBack struct {
+	// By What holds it back.
+	//
+	// Examples: window
+	By string `json:"by"`
+
+	// Until When the windows let it; absent if they never do.
+	//
+	// Examples: 2026-06-05T06:00:00Z
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
 
 // HiddenValue A value that a stronger layer hides.
 type HiddenValue struct {
@@ -1700,12 +2492,19 @@ type ImportClusterRequest struct {
 	//
 	// Examples: pke-demo
 	Name string `json:"name"`
+
+	// Relay Whether to have the watcher in the cluster that reports what becomes of releases.
+	Relay *RelayRequest `json:"relay,omitempty"`
 }
 
 // Labels Free labels, as Kubernetes has them.
 //
 // Examples: {"region":"eu","tier":"edge"}
 type Labels map[string]string
+
+// LearnedBy How the run learned what became of the workloads: at its first `look`; since the cluster's `relay` said when to look; or by a `poll`, looking again
+// and again. Absent while it is not known.
+type LearnedBy string
 
 // LeftBehindRelease A release that stays on a cluster, and that Swell does not know any more.
 type LeftBehindRelease struct {
@@ -1762,6 +2561,21 @@ type ListedChartList struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
+// MaxConcurrency How many of the wave's targets are walked side by side: a number, or a percentage of them, rounded up. All of them if left out.
+//
+// Examples: 25%, 10
+type MaxConcurrency = any
+
+// MaxFailures How many of the wave's targets may fail before the run stops: a number, or a percentage of them, rounded down. None if left out.
+//
+// Examples: 0, 10%
+type MaxFailures = any
+
+// MaxUnreachable How many of all targets may be unreachable before the run stops: a number, or a percentage of them, rounded down. They stop nobody if left out.
+//
+// Examples: 5%
+type MaxUnreachable = any
+
 // Member A cluster of a group.
 type Member struct {
 	// Cloud Where it runs.
@@ -1790,6 +2604,11 @@ type Member struct {
 	// StatusMessage Why the status is UNKNOWN; absent if it is not.
 	StatusMessage string `json:"statusMessage,omitempty,omitzero"`
 }
+
+// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. At most 24h; none if left out.
+//
+// Examples: 5m
+type MinSuccessTime = string
 
 // Mode What a difference seen by the regular check leads to. `detect`: it is recorded. `correct`: a run corrects it.
 type Mode string
@@ -1951,8 +2770,13 @@ type PlanTarget struct {
 	// Examples: 3
 	Revision int `json:"revision"`
 
-	// Status How far a target of a run is. The last four are final.
+	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it had succeeded and was taken back, since another failed and the deployment is atomic.
 	Status RunTargetStatus `json:"status"`
+
+	// Wave The wave of the roll-out that would have it; absent for clusters in none, which come last.
+	//
+	// Examples: canary
+	Wave string `json:"wave,omitempty,omitzero"`
 }
 
 // PlanTargetDetails What a plan would do on one cluster, object by object.
@@ -1995,8 +2819,13 @@ type PlanTargetDetails struct {
 	// Examples: 3
 	Revision int `json:"revision"`
 
-	// Status How far a target of a run is. The last four are final.
+	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it had succeeded and was taken back, since another failed and the deployment is atomic.
 	Status RunTargetStatus `json:"status"`
+
+	// Wave The wave of the roll-out that would have it; absent for clusters in none, which come last.
+	//
+	// Examples: canary
+	Wave string `json:"wave,omitempty,omitzero"`
 }
 
 // PlannedChange One field that would change.
@@ -2100,6 +2929,143 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// ProgressDeadline After this time a target has failed: 10s to 1h; the deployment's `timeoutSeconds` if left out.
+//
+// Examples: 10m
+type ProgressDeadline = string
+
+// Receiver Who is told of events.
+type Receiver struct {
+	// CreatedAt When it was created.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CreatedBy Who created it.
+	//
+	// Examples: ann
+	CreatedBy string `json:"createdBy,omitempty,omitzero"`
+
+	// Events Which events it is told of.
+	//
+	// Examples: ["run.failed","run.partial"]
+	Events []string `json:"events"`
+
+	// FailingSince Since when it has not taken any; absent if it took the last.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	FailingSince time.Time `json:"failingSince,omitempty,omitzero"`
+
+	// Filter What events must be about, by name; what is left out is not asked. A run is about the clusters on which it did not succeed.
+	Filter ReceiverFilter `json:"filter,omitempty,omitzero"`
+
+	// Host The host of its URL, which is not shown; absent if it has none.
+	//
+	// Examples: hooks.slack.com
+	Host string `json:"host,omitempty,omitzero"`
+
+	// Kind `slack`: an incoming webhook of Slack's. `teams`: a workflow of Microsoft Teams' that takes Adaptive Cards. `webhook`: a URL that gets the event itself, signed as Standard Webhooks has it. `email`: the installation's topic of mail, whose subscribers filter by the attributes `org` and `receiver`.
+	Kind ReceiverKind `json:"kind"`
+
+	// LastError Why it did not take the last; absent if it did.
+	//
+	// Examples: it answered 404 Not Found: no_service
+	LastError string `json:"lastError,omitempty,omitzero"`
+
+	// LastSentAt When it last took a notification; absent if it never did.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	LastSentAt time.Time `json:"lastSentAt,omitempty,omitzero"`
+
+	// Name Unique in the organization.
+	//
+	// Examples: ops
+	Name string `json:"name"`
+
+	// Template The template of its text; absent if it is Swell's own.
+	//
+	// Examples: {{.deployment.releaseName}} failed
+	Template string `json:"template,omitempty,omitzero"`
+
+	// UpdatedAt When it was last replaced; absent before.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	UpdatedAt time.Time `json:"updatedAt,omitempty,omitzero"`
+}
+
+// ReceiverFilter What events must be about, by name; what is left out is not asked. A run is about the clusters on which it did not succeed.
+type ReceiverFilter struct {
+	// Clusters Clusters, one of which it must be about.
+	//
+	// Examples: ["eu-1"]
+	Clusters []string `json:"clusters,omitempty,omitzero"`
+
+	// Deployments Deployments, one of which it must be about.
+	//
+	// Examples: ["web"]
+	Deployments []string `json:"deployments,omitempty,omitzero"`
+
+	// Groups Cluster groups, one of which it must be about.
+	//
+	// Examples: ["prod"]
+	Groups []string `json:"groups,omitempty,omitzero"`
+}
+
+// ReceiverKind `slack`: an incoming webhook of Slack's. `teams`: a workflow of Microsoft Teams' that takes Adaptive Cards. `webhook`: a URL that gets the event itself, signed as Standard Webhooks has it. `email`: the installation's topic of mail, whose subscribers filter by the attributes `org` and `receiver`.
+type ReceiverKind string
+
+// ReceiverList A page of receivers.
+type ReceiverList struct {
+	// Items The receivers, by name.
+	Items []Receiver `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
+// ReceiverRequest A receiver to create.
+type ReceiverRequest struct {
+	// Events Which events it is told of: names, such as `run.failed`; families, such as `run.*`; or `*`. docs/events.md lists them. If it is left out: run.failed, run.partial, release.drifted, cluster.unreachable and cluster.reachable. Runs that only look, such as plans, are told to nobody.
+	//
+	// Examples: ["run.failed","run.partial","release.*"]
+	Events []string `json:"events,omitempty,omitzero"`
+
+	// Filter What events must be about, by name; what is left out is not asked. A run is about the clusters on which it did not succeed.
+	Filter ReceiverFilter `json:"filter,omitempty,omitzero"`
+
+	// Kind `slack`: an incoming webhook of Slack's. `teams`: a workflow of Microsoft Teams' that takes Adaptive Cards. `webhook`: a URL that gets the event itself, signed as Standard Webhooks has it. `email`: the installation's topic of mail, whose subscribers filter by the attributes `org` and `receiver`.
+	Kind ReceiverKind `json:"kind"`
+
+	// Name Unique in the organization: 1 to 63 lower-case letters, digits and dashes.
+	//
+	// Examples: ops
+	Name string `json:"name"`
+
+	// Secret Of a webhook: `whsec_` and the base64 of the 24 to 64 bytes that its requests are signed with, as Standard Webhooks has it.
+	Secret Secret `json:"secret,omitempty,omitzero"`
+
+	// Template The text that it is sent, as a Go template over the event as docs/events.md has it: fields, `if`, `with`, `range`, and the functions `and`, `or`, `not`, `eq`, `ne`, `len`. A field that an event does not have is refused. Swell's own text if it is left out; a webhook, which gets the event itself, has none.
+	//
+	// Examples: {{.deployment.releaseName}} failed on {{.outcome.failed}} clusters
+	Template string `json:"template,omitempty,omitzero"`
+
+	// URL Where it is told; https alone outside of the installation's AllowedNetworks. It is kept in Secrets Manager; only its host is shown. A receiver of kind `email` has none.
+	URL Secret `json:"url,omitempty,omitzero"`
+}
+
+// ReceiverTest What became of a test.
+type ReceiverTest struct {
+	// Error Why it did not; absent if it did.
+	//
+	// Examples: it answered 404 Not Found: no_service
+	Error string `json:"error,omitempty,omitzero"`
+
+	// Sent The receiver took it.
+	//
+	// Examples: true
+	Sent bool `json:"sent"`
+}
+
 // Reconcile How often the members are looked at, and when what is found may be changed without a person.
 type Reconcile struct {
 	// IntervalSeconds About how often each member is looked at; the shortest counts of the groups that a cluster is in. 300 if left out.
@@ -2109,6 +3075,140 @@ type Reconcile struct {
 
 	// Windows When reconcile may correct, install and remove by itself: never within a `deny`, and only within an `allow` where there is one. It looks at any time, and runs that a person starts do not ask.
 	Windows []Window `json:"windows,omitempty,omitzero"`
+}
+
+// RelayDelivery What a relay sends at once; the package shared/relay describes it.
+type RelayDelivery map[string]interface{}
+
+// RelayRequest Whether to have the watcher in the cluster that reports what becomes of releases.
+type RelayRequest struct {
+	// Enabled Without it, as the installation's parameter InstallRelays says. A relay that cannot be installed does not stop the import.
+	//
+	// Examples: true
+	Enabled bool `json:"enabled"`
+}
+
+// ReleaseMove A release that a change of labels brings to a cluster, or takes from it.
+type ReleaseMove struct {
+	// ClusterGroup The name of the group that the cluster joins or leaves.
+	//
+	// Examples: edge
+	ClusterGroup string `json:"clusterGroup"`
+
+	// Move `install` or `remove`.
+	//
+	// Examples: remove
+	Move ReleaseMoveMove `json:"move"`
+
+	// Namespace The namespace of the release.
+	//
+	// Examples: default
+	Namespace string `json:"namespace"`
+
+	// ReleaseName The release's name.
+	//
+	// Examples: web
+	ReleaseName string `json:"releaseName"`
+}
+
+// ReleaseMoveMove `install` or `remove`.
+//
+// Examples: remove
+type ReleaseMoveMove string
+
+// Remediation What a run does about a target on which it failed. It belongs to the generation. No remedy goes to or across a revision that failed, and none is
+// tried where a cluster does not answer, where the release is somebody else's, or where a hook's Job may still run: the target's `remedy` says so.
+type Remediation struct {
+	// AcrossHandMade A rollback may go across a revision that a person made by hand; the target's `remedy` says across which.
+	//
+	// Examples: false
+	AcrossHandMade bool `json:"acrossHandMade,omitempty,omitzero"`
+
+	// Retries How often a run tries again on the target before the strategy has the last word.
+	//
+	// Examples: 2
+	Retries int `json:"retries,omitempty,omitzero"`
+
+	// RetryOnFailure Try the same again at once; else the target goes back first, and then it is tried again.
+	//
+	// Examples: false
+	RetryOnFailure bool `json:"retryOnFailure,omitempty,omitzero"`
+
+	// Strategy `none`: the target stays as it is. `rollback`: Helm rolls back to the revision that a run saw healthy last. `uninstall`: a first install is uninstalled; an update that failed stays as it is.
+	Strategy RemediationStrategy `json:"strategy,omitempty,omitzero"`
+}
+
+// RemediationStrategy `none`: the target stays as it is. `rollback`: Helm rolls back to the revision that a run saw healthy last. `uninstall`: a first install is uninstalled; an update that failed stays as it is.
+type RemediationStrategy string
+
+// Remedy What was done about the target's failure, or to take back a run of an atomic deployment. The failure itself stays the target's `code` and `cause`.
+type Remedy struct {
+	// Action `retry`: the same was tried again. `rollback`: back to an older revision. `uninstall`: away with what was installed. Absent where none was possible.
+	Action RemedyAction `json:"action,omitempty,omitzero"`
+
+	// Cause What goes with `code`; of one that ended well, what is to be known of it.
+	//
+	// Examples: it would go across revision 4, deployed, made by hand with Helm: its labels are those of revision 3
+	Cause string `json:"cause,omitempty,omitzero"`
+
+	// Code Why it was refused or failed; absent if neither.
+	//
+	// Examples: rollback-hand-made
+	Code string `json:"code,omitempty,omitzero"`
+
+	// Reverts The run as a whole is taken back: its deployment is atomic.
+	//
+	// Examples: false
+	Reverts bool `json:"reverts,omitempty,omitzero"`
+
+	// Revision The Helm revision that it goes back to; absent if to none.
+	//
+	// Examples: 3
+	Revision int `json:"revision,omitempty,omitzero"`
+
+	// Status `Refused`: nothing was done, and `code` says why.
+	Status RemedyStatus `json:"status"`
+
+	// Tries How often what the run wanted has failed.
+	//
+	// Examples: 1
+	Tries int `json:"tries,omitempty,omitzero"`
+}
+
+// RemedyAction `retry`: the same was tried again. `rollback`: back to an older revision. `uninstall`: away with what was installed. Absent where none was possible.
+type RemedyAction string
+
+// RemedyStatus `Refused`: nothing was done, and `code` says why.
+type RemedyStatus string
+
+// ReplaceReceiverRequest A receiver as it should be.
+type ReplaceReceiverRequest struct {
+	// Events Which events it is told of: names, such as `run.failed`; families, such as `run.*`; or `*`. docs/events.md lists them. If it is left out: run.failed, run.partial, release.drifted, cluster.unreachable and cluster.reachable. Runs that only look, such as plans, are told to nobody.
+	//
+	// Examples: ["run.failed","run.partial","release.*"]
+	Events []string `json:"events,omitempty,omitzero"`
+
+	// Filter What events must be about, by name; what is left out is not asked. A run is about the clusters on which it did not succeed.
+	Filter ReceiverFilter `json:"filter,omitempty,omitzero"`
+
+	// Kind `slack`: an incoming webhook of Slack's. `teams`: a workflow of Microsoft Teams' that takes Adaptive Cards. `webhook`: a URL that gets the event itself, signed as Standard Webhooks has it. `email`: the installation's topic of mail, whose subscribers filter by the attributes `org` and `receiver`.
+	Kind ReceiverKind `json:"kind,omitempty,omitzero"`
+
+	// Name The receiver's name, if it is repeated: it does not change.
+	//
+	// Examples: ops
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Secret Of a webhook: `whsec_` and the base64 of the 24 to 64 bytes that its requests are signed with, as Standard Webhooks has it. It goes with `url`.
+	Secret Secret `json:"secret,omitempty,omitzero"`
+
+	// Template The text that it is sent, as a Go template over the event as docs/events.md has it: fields, `if`, `with`, `range`, and the functions `and`, `or`, `not`, `eq`, `ne`, `len`. A field that an event does not have is refused. Swell's own text if it is left out; a webhook, which gets the event itself, has none.
+	//
+	// Examples: {{.deployment.releaseName}} failed on {{.outcome.failed}} clusters
+	Template string `json:"template,omitempty,omitzero"`
+
+	// URL Where it is told; https alone outside of the installation's AllowedNetworks. It is kept in Secrets Manager; only its host is shown. Left out, it stays as it is, and so does its secret.
+	URL Secret `json:"url,omitempty,omitzero"`
 }
 
 // ReplaceRepositoryRequest A repository as it should be. Credentials that are left out are taken away, so that none is ever sent to a URL that it was not given for.
@@ -2133,6 +3233,33 @@ type ReplaceRepositoryRequest struct {
 	URL string `json:"url"`
 
 	// Username With `password`; over TLS alone.
+	//
+	// Examples: robot
+	Username string `json:"username,omitempty,omitzero"`
+}
+
+// ReplaceSourceRequest A source as it should be. Credentials that are left out are taken away.
+type ReplaceSourceRequest struct {
+	// APIURL The API of a host of your own, where it is not at its usual place.
+	//
+	// Examples: https://git.acme.example/api/v3
+	APIURL string `json:"apiUrl,omitempty,omitzero"`
+
+	// CA The certificates of the authorities to trust in place of the public ones, as PEM: of a host of your own.
+	CA string `json:"ca,omitempty,omitzero"`
+
+	// Rules Which deployment follows what.
+	Rules []SourceRule `json:"rules"`
+
+	// Token Reads the repository or registry, and writes comments and statuses. It is kept in Secrets Manager, never answered, and sent to the hosts of `url` and `apiUrl` alone.
+	Token Secret `json:"token,omitempty,omitzero"`
+
+	// URL The Git repository's, as `git clone` takes it over https, or the registry's. Without credentials.
+	//
+	// Examples: https://github.com/acme/shop
+	URL string `json:"url"`
+
+	// Username With `token`, where the host wants a name of its own.
 	//
 	// Examples: robot
 	Username string `json:"username,omitempty,omitzero"`
@@ -2225,12 +3352,78 @@ type RepositoryTLS struct {
 // RepositoryType `http`: read by its index.yaml. `oci`: a path in a registry.
 type RepositoryType string
 
+// RequestOrigin What in the caller's source a change comes from. The source itself is the one whose key the request bears.
+type RequestOrigin struct {
+	// Commit The commit.
+	//
+	// Examples: 0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c
+	Commit string `json:"commit,omitempty,omitzero"`
+
+	// PullRequest The pull request whose plan is asked for.
+	//
+	// Examples: 7
+	PullRequest int `json:"pullRequest,omitempty,omitzero"`
+
+	// Ref The branch or tag; of an image its tag.
+	//
+	// Examples: refs/heads/main
+	Ref string `json:"ref,omitempty,omitzero"`
+
+	// Repository The Git repository, or that of the image.
+	//
+	// Examples: acme/shop
+	Repository string `json:"repository"`
+
+	// URL Where a person reads it.
+	//
+	// Examples: https://github.com/acme/shop/commit/0d1a26e6
+	URL string `json:"url,omitempty,omitzero"`
+}
+
 // RollbackRequest Where to go back to.
 type RollbackRequest struct {
 	// Generation The generation that the targets shall have.
 	//
 	// Examples: 2
 	Generation int `json:"generation"`
+}
+
+// Rollout How a generation goes to its targets, with the fields of Open Cluster Management's rollout strategy. Clusters that no wave names come last. Without it,
+// or with an empty one, all targets are walked at once and failures stop nobody. The limits given here are those of every wave that gives none.
+type Rollout struct {
+	// MaxConcurrency How many of the wave's targets are walked side by side: a number, or a percentage of them, rounded up. All of them if left out.
+	//
+	// Examples: 25%, 10
+	MaxConcurrency MaxConcurrency `json:"maxConcurrency,omitempty,omitzero"`
+
+	// MaxFailures How many of the wave's targets may fail before the run stops: a number, or a percentage of them, rounded down. None if left out.
+	//
+	// Examples: 0, 10%
+	MaxFailures MaxFailures `json:"maxFailures,omitempty,omitzero"`
+
+	// MaxUnreachable How many of all targets may be unreachable before the run stops: a number, or a percentage of them, rounded down. They stop nobody if left out.
+	//
+	// Examples: 5%
+	MaxUnreachable MaxUnreachable `json:"maxUnreachable,omitempty,omitzero"`
+
+	// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. At most 24h; none if left out.
+	//
+	// Examples: 5m
+	MinSuccessTime MinSuccessTime `json:"minSuccessTime,omitempty,omitzero"`
+
+	// ProgressDeadline After this time a target has failed: 10s to 1h; the deployment's `timeoutSeconds` if left out.
+	//
+	// Examples: 10m
+	ProgressDeadline ProgressDeadline `json:"progressDeadline,omitempty,omitzero"`
+
+	// Waves In order. A cluster that two of them name is in the first.
+	Waves []Wave `json:"waves,omitempty,omitzero"`
+}
+
+// RotateSourceRequest The webhook's new secret.
+type RotateSourceRequest struct {
+	// Secret What the host signs deliveries with from now on; see `SourceRequest`.
+	Secret Secret `json:"secret,omitempty,omitzero"`
 }
 
 // Run One execution started by a person, a schedule or an event.
@@ -2284,6 +3477,14 @@ type Run struct {
 	// Examples: ["c-01k0v5q8m2"]
 	Only []string `json:"only,omitempty,omitzero"`
 
+	// Origin What in a source a run comes from.
+	Origin RunOrigin `json:"origin,omitempty,omitzero"`
+
+	// Paused It begins no further target until it is resumed.
+	//
+	// Examples: false
+	Paused bool `json:"paused,omitempty,omitzero"`
+
 	// PlanHash The plan that it made or carries out; absent until its targets are planned.
 	PlanHash string `json:"planHash,omitempty,omitzero"`
 
@@ -2291,6 +3492,11 @@ type Run struct {
 	//
 	// Examples: r-01k0v5q8m5
 	RedriveOf string `json:"redriveOf,omitempty,omitzero"`
+
+	// Reverting It takes back what it has done.
+	//
+	// Examples: false
+	Reverting bool `json:"reverting,omitempty,omitzero"`
 
 	// StartedAt When it began; absent before.
 	//
@@ -2300,7 +3506,7 @@ type Run struct {
 	// Status `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
 	Status RunStatus `json:"status"`
 
-	// Trigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`.
+	// Trigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`. `source`: a change in a source.
 	Trigger RunTrigger `json:"trigger"`
 
 	// Type `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `plan`: of a dry run. `leave`: removes a release from clusters that left the group. `rollback`: back to another generation. `join`: installs on clusters that joined the group.
@@ -2318,6 +3524,11 @@ type RunCounts struct {
 	//
 	// Examples: 1
 	Failed int `json:"failed"`
+
+	// Reverted Ended as wanted, and were taken back since another failed.
+	//
+	// Examples: 0
+	Reverted int `json:"reverted,omitempty,omitzero"`
 
 	// Running Preparing, Deploying or Verifying.
 	//
@@ -2338,6 +3549,11 @@ type RunCounts struct {
 	//
 	// Examples: 3
 	Total int `json:"total"`
+
+	// Unreachable Did not answer; they catch up.
+	//
+	// Examples: 0
+	Unreachable int `json:"unreachable,omitempty,omitzero"`
 
 	// Waiting Not begun.
 	//
@@ -2419,6 +3635,14 @@ type RunDetails struct {
 	// Examples: ["c-01k0v5q8m2"]
 	Only []string `json:"only,omitempty,omitzero"`
 
+	// Origin What in a source a run comes from.
+	Origin RunOrigin `json:"origin,omitempty,omitzero"`
+
+	// Paused It begins no further target until it is resumed.
+	//
+	// Examples: false
+	Paused bool `json:"paused,omitempty,omitzero"`
+
 	// PlanHash The plan that it made or carries out; absent until its targets are planned.
 	PlanHash string `json:"planHash,omitempty,omitzero"`
 
@@ -2426,6 +3650,11 @@ type RunDetails struct {
 	//
 	// Examples: r-01k0v5q8m5
 	RedriveOf string `json:"redriveOf,omitempty,omitzero"`
+
+	// Reverting It takes back what it has done.
+	//
+	// Examples: false
+	Reverting bool `json:"reverting,omitempty,omitzero"`
 
 	// StartedAt When it began; absent before.
 	//
@@ -2441,7 +3670,7 @@ type RunDetails struct {
 	// Targets The outcome of each target, by cluster name.
 	Targets []RunTarget `json:"targets"`
 
-	// Trigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`.
+	// Trigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`. `source`: a change in a source.
 	Trigger RunTrigger `json:"trigger"`
 
 	// Type `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `plan`: of a dry run. `leave`: removes a release from clusters that left the group. `rollback`: back to another generation. `join`: installs on clusters that joined the group.
@@ -2455,6 +3684,42 @@ type RunList struct {
 
 	// NextCursor Where the next page begins; absent on the last.
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
+// RunOrigin What in a source a run comes from.
+type RunOrigin struct {
+	// Commit The commit; absent for an image.
+	//
+	// Examples: 0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c
+	Commit string `json:"commit,omitempty,omitzero"`
+
+	// Kind The host: how its webhooks are signed, and what they look like. `generic` signs the way of Standard Webhooks and may be either a Git repository or a registry.
+	Kind SourceKind `json:"kind,omitempty,omitzero"`
+
+	// PullRequest The pull request whose plan it is; absent if of none.
+	//
+	// Examples: 7
+	PullRequest int `json:"pullRequest,omitempty,omitzero"`
+
+	// Ref The branch or tag; of an image its tag.
+	//
+	// Examples: refs/heads/main
+	Ref string `json:"ref,omitempty,omitzero"`
+
+	// Repository The Git repository, or that of the image.
+	//
+	// Examples: acme/shop
+	Repository string `json:"repository"`
+
+	// Source The source's name.
+	//
+	// Examples: shop
+	Source string `json:"source,omitempty,omitzero"`
+
+	// URL Where a person reads it; absent if the host has no such page.
+	//
+	// Examples: https://github.com/acme/shop/commit/0d1a26e6
+	URL string `json:"url,omitempty,omitzero"`
 }
 
 // RunStatus `Partial`: some targets succeeded and some did not. `Superseded`: another generation, or a removal, took its place. The last five are final.
@@ -2490,10 +3755,17 @@ type RunTarget struct {
 	// Examples: 2026-06-04T14:17:30Z
 	EndedAt time.Time `json:"endedAt,omitempty,omitzero"`
 
+	// LearnedBy How the run learned what became of the workloads: at its first `look`; since the cluster's `relay` said when to look; or by a `poll`, looking again
+	// and again. Absent while it is not known.
+	LearnedBy LearnedBy `json:"learnedBy,omitempty,omitzero"`
+
 	// LeftBehind Something of the release stays on the cluster that nobody asked for.
 	//
 	// Examples: false
 	LeftBehind bool `json:"leftBehind"`
+
+	// Remedy What was done about the target's failure, or to take back a run of an atomic deployment. The failure itself stays the target's `code` and `cause`.
+	Remedy *Remedy `json:"remedy,omitempty"`
 
 	// Revision The Helm revision it ended with; absent if there is none.
 	//
@@ -2505,14 +3777,24 @@ type RunTarget struct {
 	// Examples: 2026-06-04T14:17:05Z
 	StartedAt time.Time `json:"startedAt,omitempty,omitzero"`
 
-	// Status How far a target of a run is. The last four are final.
+	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it had succeeded and was taken back, since another failed and the deployment is atomic.
 	Status RunTargetStatus `json:"status"`
+
+	// Warning What went wrong and did not fail the target: objects that are no more in the chart and that the cluster did not let Helm delete. Absent if nothing did.
+	//
+	// Examples: Failed to delete "old", err: configmaps "old" is forbidden
+	Warning string `json:"warning,omitempty,omitzero"`
+
+	// Wave The wave of the roll-out that has it; absent for clusters in none, which come last.
+	//
+	// Examples: canary
+	Wave string `json:"wave,omitempty,omitzero"`
 }
 
-// RunTargetStatus How far a target of a run is. The last four are final.
+// RunTargetStatus How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it had succeeded and was taken back, since another failed and the deployment is atomic.
 type RunTargetStatus string
 
-// RunTrigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`.
+// RunTrigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`. `source`: a change in a source.
 type RunTrigger string
 
 // RunType `deploy`: of a create or update. `sync`: to the desired state. `remove`: of a delete. `check`: look only. `plan`: of a dry run. `leave`: removes a release from clusters that left the group. `rollback`: back to another generation. `join`: installs on clusters that joined the group.
@@ -2556,6 +3838,159 @@ type SelectorRequirement struct {
 	Values []string `json:"values,omitempty,omitzero"`
 }
 
+// Source A Git repository or an image registry that deployments follow.
+type Source struct {
+	// APIURL The host's API, where it does not follow from `url`.
+	//
+	// Examples: https://git.acme.example/api/v3
+	APIURL string `json:"apiUrl,omitempty,omitzero"`
+
+	// CreatedAt When it was created.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// HasCredentials It is read with a token; it is never answered.
+	//
+	// Examples: true
+	HasCredentials bool `json:"hasCredentials"`
+
+	// HookPath The path of the webhook, beneath the installation's URL. The host is given the whole URL.
+	//
+	// Examples: /hooks/v1/orgs/default/sources/shop
+	HookPath string `json:"hookPath"`
+
+	// Kind The host: how its webhooks are signed, and what they look like. `generic` signs the way of Standard Webhooks and may be either a Git repository or a registry.
+	Kind SourceKind `json:"kind"`
+
+	// Name Unique in the organization, DNS-1123.
+	//
+	// Examples: shop
+	Name string `json:"name"`
+
+	// RotatedAt When the hook's secret was last changed; absent before.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	RotatedAt time.Time `json:"rotatedAt,omitempty,omitzero"`
+
+	// Rules Which deployment follows what.
+	Rules []SourceRule `json:"rules"`
+
+	// UpdatedAt When it was last replaced; absent before.
+	//
+	// Examples: 2026-06-04T14:17:03Z
+	UpdatedAt time.Time `json:"updatedAt,omitempty,omitzero"`
+
+	// URL The Git repository's, or the registry's.
+	//
+	// Examples: https://github.com/acme/shop
+	URL string `json:"url"`
+}
+
+// SourceKind The host: how its webhooks are signed, and what they look like. `generic` signs the way of Standard Webhooks and may be either a Git repository or a registry.
+type SourceKind string
+
+// SourceList A page of sources.
+type SourceList struct {
+	// Items The sources, by name.
+	Items []Source `json:"items"`
+
+	// NextCursor Where the next page begins; absent on the last.
+	NextCursor string `json:"nextCursor,omitempty,omitzero"`
+}
+
+// SourceRequest A source to create.
+type SourceRequest struct {
+	// APIURL The API of a host of your own, where it is not at its usual place.
+	//
+	// Examples: https://git.acme.example/api/v3
+	APIURL string `json:"apiUrl,omitempty,omitzero"`
+
+	// CA The certificates of the authorities to trust in place of the public ones, as PEM: of a host of your own.
+	CA string `json:"ca,omitempty,omitzero"`
+
+	// Kind The host: how its webhooks are signed, and what they look like. `generic` signs the way of Standard Webhooks and may be either a Git repository or a registry.
+	Kind SourceKind `json:"kind"`
+
+	// Name Unique in the organization, DNS-1123: it stands in the hook's path.
+	//
+	// Examples: shop
+	Name string `json:"name"`
+
+	// Rules Which deployment follows what.
+	Rules []SourceRule `json:"rules"`
+
+	// Secret What the host signs deliveries with: 16 to 256 visible ASCII characters, random. Of kind `generic`: `whsec_` and the base64 of 24 to 64 bytes.
+	Secret Secret `json:"secret,omitempty,omitzero"`
+
+	// Token Reads the repository or registry, and writes comments and statuses. It is kept in Secrets Manager, never answered, and sent to the hosts of `url` and `apiUrl` alone.
+	Token Secret `json:"token,omitempty,omitzero"`
+
+	// URL The Git repository's, as `git clone` takes it over https, or the registry's. Without credentials.
+	//
+	// Examples: https://github.com/acme/shop
+	URL string `json:"url"`
+
+	// Username With `token`, where the host wants a name of its own.
+	//
+	// Examples: robot
+	Username string `json:"username,omitempty,omitzero"`
+}
+
+// SourceRule One deployment that follows the source. It follows files (`branch` or `tag`, with `path`, `chartPath` or both) or an image (`image`, `range` and
+// `valuesPath`). A rule changes nothing where what it reads is as it was when it last deployed.
+type SourceRule struct {
+	// Branch The branch whose head counts.
+	//
+	// Examples: main
+	Branch string `json:"branch,omitempty,omitzero"`
+
+	// ChartPath A directory with a chart, which is packaged. Empty: the deployment's chart stays.
+	//
+	// Examples: chart
+	ChartPath string `json:"chartPath,omitempty,omitzero"`
+
+	// Group The name of the deployment's group.
+	//
+	// Examples: eu
+	Group string `json:"group"`
+
+	// Image The image's repository in the registry, without host and tag.
+	//
+	// Examples: acme/shop
+	Image string `json:"image,omitempty,omitzero"`
+
+	// Overrides A directory with `<cluster>.yaml` for each cluster that has an override.
+	//
+	// Examples: deploy/clusters
+	Overrides string `json:"overrides,omitempty,omitzero"`
+
+	// Path The values file; its values replace the deployment's. Empty: they stay.
+	//
+	// Examples: deploy/values.yaml
+	Path string `json:"path,omitempty,omitzero"`
+
+	// Range The range of versions; the highest tag in it counts.
+	//
+	// Examples: ^1.2
+	Range string `json:"range,omitempty,omitzero"`
+
+	// ReleaseName The deployment's release name. It must exist: a rule creates none.
+	//
+	// Examples: shop
+	ReleaseName string `json:"releaseName"`
+
+	// Tag A pattern: of the tags that match and are versions the highest counts. `*` is any characters but a slash.
+	//
+	// Examples: v*
+	Tag string `json:"tag,omitempty,omitzero"`
+
+	// ValuesPath The value that gets the tag; the others stay.
+	//
+	// Examples: image.tag
+	ValuesPath string `json:"valuesPath,omitempty,omitzero"`
+}
+
 // Step One attempt of one state of the machine, for one target or for the run as a whole.
 type Step struct {
 	// Attempt From 1.
@@ -2583,6 +4018,11 @@ type Step struct {
 	// Examples: 2026-06-04T14:17:09Z
 	EndedAt time.Time `json:"endedAt,omitempty,omitzero"`
 
+	// Remedy Which of the target's remedies it belongs to, from 1; absent on the run's own path.
+	//
+	// Examples: 1
+	Remedy int `json:"remedy,omitempty,omitzero"`
+
 	// StartedAt When it began.
 	//
 	// Examples: 2026-06-04T14:17:05Z
@@ -2607,6 +4047,9 @@ type StepStatus string
 
 // TargetCluster A target of a deployment, as last observed.
 type TargetCluster struct {
+	// CheckError Why the last look at a target could not tell whether its objects differ. What is said of the target is what was known before. Absent if the look told all.
+	CheckError CheckError `json:"checkError,omitempty,omitzero"`
+
 	// Cloud Where it runs.
 	//
 	// Examples: amazon
@@ -2649,6 +4092,9 @@ type TargetCluster struct {
 	// Examples: deployment web: 1 of 2 replicas are ready
 	HealthMessage string `json:"healthMessage,omitempty,omitzero"`
 
+	// HeldBack Reconcile would put the target right, and a window of the group holds it back. Absent if none does.
+	HeldBack HeldBack `json:"heldBack,omitempty,omitzero"`
+
 	// Observed What the cluster showed when it last answered. Absent if it never did.
 	Observed ObservedState `json:"observed,omitempty,omitzero"`
 
@@ -2677,6 +4123,9 @@ type TargetDrift struct {
 	// Examples: 2026-06-04T14:17:03Z
 	At time.Time `json:"at,omitempty,omitzero"`
 
+	// CheckError Why the last look at a target could not tell whether its objects differ. What is said of the target is what was known before. Absent if the look told all.
+	CheckError CheckError `json:"checkError,omitempty,omitzero"`
+
 	// ClusterID The cluster's id.
 	//
 	// Examples: c-01k0v5q8m2
@@ -2694,6 +4143,9 @@ type TargetDrift struct {
 
 	// Findings Each object or field that differs; absent if nothing does.
 	Findings []DriftFinding `json:"findings,omitempty,omitzero"`
+
+	// HeldBack Reconcile would put the target right, and a window of the group holds it back. Absent if none does.
+	HeldBack HeldBack `json:"heldBack,omitempty,omitzero"`
 
 	// Objects How many objects differ, or are missing.
 	//
@@ -2829,6 +4281,64 @@ type Version struct {
 	Version string `json:"version"`
 }
 
+// Wave Targets that begin when every target before them is well. It names clusters, or has a selector, or both.
+type Wave struct {
+	// Clusters Names of members.
+	//
+	// Examples: ["pke-demo"]
+	Clusters []string `json:"clusters,omitempty,omitzero"`
+
+	// Gate Who is asked, once the wave's targets are well, whether what comes after the wave may begin. The receiver gets a signed JSON document with `wave`,
+	// `targets`, `generation`, `planHash` and the `callback` to which its answer goes, signed with the same key. A gate that is answered `failed`, or not in
+	// time, ends the run.
+	Gate *WaveGate `json:"gate,omitempty"`
+
+	// MaxConcurrency How many of the wave's targets are walked side by side: a number, or a percentage of them, rounded up. All of them if left out.
+	//
+	// Examples: 25%, 10
+	MaxConcurrency MaxConcurrency `json:"maxConcurrency,omitempty,omitzero"`
+
+	// MaxFailures How many of the wave's targets may fail before the run stops: a number, or a percentage of them, rounded down. None if left out.
+	//
+	// Examples: 0, 10%
+	MaxFailures MaxFailures `json:"maxFailures,omitempty,omitzero"`
+
+	// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. At most 24h; none if left out.
+	//
+	// Examples: 5m
+	MinSuccessTime MinSuccessTime `json:"minSuccessTime,omitempty,omitzero"`
+
+	// Name DNS-1123; another one for each wave.
+	//
+	// Examples: canary
+	Name string `json:"name"`
+
+	// ProgressDeadline After this time a target has failed: 10s to 1h; the deployment's `timeoutSeconds` if left out.
+	//
+	// Examples: 10m
+	ProgressDeadline ProgressDeadline `json:"progressDeadline,omitempty,omitzero"`
+
+	// Selector Chooses clusters by their labels, as Kubernetes does: all of it must hold. An empty one is refused.
+	//
+	// Examples: {"matchExpressions":[{"key":"region","operator":"In","values":["eu","us"]}],"matchLabels":{"env":"prod"}}
+	Selector *Selector `json:"selector,omitempty"`
+}
+
+// WaveGate Who is asked, once the wave's targets are well, whether what comes after the wave may begin. The receiver gets a signed JSON document with `wave`,
+// `targets`, `generation`, `planHash` and the `callback` to which its answer goes, signed with the same key. A gate that is answered `failed`, or not in
+// time, ends the run.
+type WaveGate struct {
+	// Receiver The name of a receiver of the kind `webhook`.
+	//
+	// Examples: release-check
+	Receiver string `json:"receiver"`
+
+	// Timeout How long the answer may take, 10s to 23h.
+	//
+	// Examples: 30m
+	Timeout string `json:"timeout,omitempty,omitzero"`
+}
+
 // Window A weekly time.
 type Window struct {
 	// Days The days on which it begins; every day if left out.
@@ -2900,6 +4410,9 @@ type OrgPath = string
 // PlanHashPath defines model for PlanHashPath.
 type PlanHashPath = string
 
+// ReceiverPath defines model for ReceiverPath.
+type ReceiverPath = string
+
 // ReleaseNamePath defines model for ReleaseNamePath.
 type ReleaseNamePath = string
 
@@ -2914,6 +4427,9 @@ type SortByNameQuery string
 
 // SortQuery defines model for SortQuery.
 type SortQuery string
+
+// SourcePath defines model for SourcePath.
+type SourcePath = string
 
 // Conflict A problem document (RFC 9457).
 type Conflict = Problem
@@ -2936,8 +4452,14 @@ type NotFound = Problem
 // PreconditionFailed A problem document (RFC 9457).
 type PreconditionFailed = Problem
 
+// SignatureRefused A problem document (RFC 9457).
+type SignatureRefused = Problem
+
 // TooLarge A problem document (RFC 9457).
 type TooLarge = Problem
+
+// TooManyRequests A problem document (RFC 9457).
+type TooManyRequests = Problem
 
 // Unauthenticated A problem document (RFC 9457).
 type Unauthenticated = Problem
@@ -3002,6 +4524,9 @@ type ListDeploymentsParams struct {
 
 	// Namespace Only deployments to this namespace.
 	Namespace string `form:"namespace,omitempty" json:"namespace,omitempty,omitzero"`
+
+	// Health Say of each deployment how many of its targets are healthy. It costs a read for each deployment.
+	Health bool `form:"health,omitempty" json:"health,omitempty,omitzero"`
 
 	// NamePrefix Only those whose name begins so.
 	NamePrefix NamePrefixQuery `form:"namePrefix,omitempty" json:"namePrefix,omitempty,omitzero"`
@@ -3204,12 +4729,47 @@ type UpdateClusterParams struct {
 	// ConfirmRemovals Remove releases even from more targets than a deployment's `removalLimitPercent`. It is kept with the run.
 	ConfirmRemovals ConfirmRemovalsQuery `form:"confirmRemovals,omitempty" json:"confirmRemovals,omitempty,omitzero"`
 
+	// DryRun Change nothing, and answer the cluster as it would be, with the releases that would come and go.
+	DryRun bool `form:"dryRun,omitempty" json:"dryRun,omitempty,omitzero"`
+
 	// Field What the cluster or the group in the path is, an `id` or a `name`.
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 
 	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
 	// `*` is any.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// SetClusterCredentialParams defines parameters for SetClusterCredential.
+type SetClusterCredentialParams struct {
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// RemoveRelayParams defines parameters for RemoveRelay.
+type RemoveRelayParams struct {
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// InstallRelayParams defines parameters for InstallRelay.
+type InstallRelayParams struct {
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
+}
+
+// RotateRelayKeyParams defines parameters for RotateRelayKey.
+type RotateRelayKeyParams struct {
+	// Field What the cluster or the group in the path is, an `id` or a `name`.
+	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 }
 
 // ListRepositoriesParams defines parameters for ListRepositories.
@@ -3283,6 +4843,45 @@ type GetPlanTargetParams struct {
 	Field FieldQuery `form:"field,omitempty" json:"field,omitempty,omitzero"`
 }
 
+// ListReceiversParams defines parameters for ListReceivers.
+type ListReceiversParams struct {
+	// NamePrefix Only those whose name begins so.
+	NamePrefix NamePrefixQuery `form:"namePrefix,omitempty" json:"namePrefix,omitempty,omitzero"`
+
+	// Sort The order of the list; `-` turns it round.
+	Sort ListReceiversParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor Where the page begins, the `nextCursor` of the page before.
+	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListReceiversParamsSort defines parameters for ListReceivers.
+type ListReceiversParamsSort string
+
+// DeleteReceiverParams defines parameters for DeleteReceiver.
+type DeleteReceiverParams struct {
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReplaceReceiverParams defines parameters for ReplaceReceiver.
+type ReplaceReceiverParams struct {
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// TestReceiverParams defines parameters for TestReceiver.
+type TestReceiverParams struct {
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // ListRunsParams defines parameters for ListRuns.
 type ListRunsParams struct {
 	// Type Only runs of this type.
@@ -3316,6 +4915,63 @@ type GetRunParams struct {
 	IfNoneMatch string `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// CancelRunParams defines parameters for CancelRun.
+type CancelRunParams struct {
+	// RollBack Take back what the run has done so far. For runs of the types `deploy` and `rollback`.
+	RollBack bool `form:"rollBack,omitempty" json:"rollBack,omitempty,omitzero"`
+}
+
+// ListSourcesParams defines parameters for ListSources.
+type ListSourcesParams struct {
+	// NamePrefix Only those whose name begins so.
+	NamePrefix NamePrefixQuery `form:"namePrefix,omitempty" json:"namePrefix,omitempty,omitzero"`
+
+	// Sort The order of the list; `-` turns it round.
+	Sort ListSourcesParamsSort `form:"sort,omitempty" json:"sort,omitempty,omitzero"`
+
+	// Limit How many items a page has at most.
+	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor Where the page begins, the `nextCursor` of the page before.
+	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListSourcesParamsSort defines parameters for ListSources.
+type ListSourcesParamsSort string
+
+// DeleteSourceParams defines parameters for DeleteSource.
+type DeleteSourceParams struct {
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReplaceSourceParams defines parameters for ReplaceSource.
+type ReplaceSourceParams struct {
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ListDeliveriesParams defines parameters for ListDeliveries.
+type ListDeliveriesParams struct {
+	// Limit How many items a page has at most.
+	Limit LimitQuery `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor Where the page begins, the `nextCursor` of the page before.
+	Cursor CursorQuery `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// RotateSourceParams defines parameters for RotateSource.
+type RotateSourceParams struct {
+	// IfMatch The `ETag` of the answer that the change is made from: 412 where the desired state was changed since. What was only observed since is no reason.
+	// `*` is any.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReceiveDeliveryJSONBody defines parameters for ReceiveDelivery.
+type ReceiveDeliveryJSONBody map[string]interface{}
+
 // CreateClusterGroupJSONRequestBody defines body for CreateClusterGroup for application/json ContentType.
 type CreateClusterGroupJSONRequestBody = ClusterGroupRequest
 
@@ -3343,8 +4999,35 @@ type ImportClusterJSONRequestBody = ImportClusterRequest
 // UpdateClusterJSONRequestBody defines body for UpdateCluster for application/json ContentType.
 type UpdateClusterJSONRequestBody = UpdateClusterRequest
 
+// SetClusterCredentialJSONRequestBody defines body for SetClusterCredential for application/json ContentType.
+type SetClusterCredentialJSONRequestBody = ClusterCredentialRequest
+
 // AddRepositoryJSONRequestBody defines body for AddRepository for application/json ContentType.
 type AddRepositoryJSONRequestBody = RepositoryRequest
 
 // ReplaceRepositoryJSONRequestBody defines body for ReplaceRepository for application/json ContentType.
 type ReplaceRepositoryJSONRequestBody = ReplaceRepositoryRequest
+
+// CreateReceiverJSONRequestBody defines body for CreateReceiver for application/json ContentType.
+type CreateReceiverJSONRequestBody = ReceiverRequest
+
+// ReplaceReceiverJSONRequestBody defines body for ReplaceReceiver for application/json ContentType.
+type ReplaceReceiverJSONRequestBody = ReplaceReceiverRequest
+
+// CreateSourceJSONRequestBody defines body for CreateSource for application/json ContentType.
+type CreateSourceJSONRequestBody = SourceRequest
+
+// ReplaceSourceJSONRequestBody defines body for ReplaceSource for application/json ContentType.
+type ReplaceSourceJSONRequestBody = ReplaceSourceRequest
+
+// RotateSourceJSONRequestBody defines body for RotateSource for application/json ContentType.
+type RotateSourceJSONRequestBody = RotateSourceRequest
+
+// ReceiveReportsJSONRequestBody defines body for ReceiveReports for application/json ContentType.
+type ReceiveReportsJSONRequestBody = RelayDelivery
+
+// AnswerGateJSONRequestBody defines body for AnswerGate for application/json ContentType.
+type AnswerGateJSONRequestBody = GateAnswer
+
+// ReceiveDeliveryJSONRequestBody defines body for ReceiveDelivery for application/json ContentType.
+type ReceiveDeliveryJSONRequestBody ReceiveDeliveryJSONBody

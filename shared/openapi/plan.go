@@ -41,7 +41,7 @@ func PlanOf(p deployment.Plan, r run.Run, targets []run.Target, entries []releas
 // PlanTargetOf describes what a plan would do on one cluster. One that was not compared says nothing against its render.
 func PlanTargetOf(t run.Target, e release.PlanEntry) PlanTarget {
 	doc := PlanTarget{
-		ClusterID: t.ClusterID, ClusterName: t.ClusterName, Status: RunTargetStatus(t.Status), Action: Action(t.Action), Revision: e.SeenRevision,
+		ClusterID: t.ClusterID, ClusterName: t.ClusterName, Wave: t.Wave, Status: RunTargetStatus(t.Status), Action: Action(t.Action), Revision: e.SeenRevision,
 		Code: t.Code, Cause: t.Cause, Reproducible: true,
 	}
 	if d := t.Diff; d != nil {
@@ -54,7 +54,7 @@ func PlanTargetOf(t run.Target, e release.PlanEntry) PlanTarget {
 // PlanTargetDetailsOf describes it with a page of its objects.
 func PlanTargetDetailsOf(t PlanTarget, objects []PlannedObject, next string) PlanTargetDetails {
 	return PlanTargetDetails{
-		ClusterID: t.ClusterID, ClusterName: t.ClusterName, Status: t.Status, Action: t.Action, Revision: t.Revision, Code: t.Code, Cause: t.Cause,
+		ClusterID: t.ClusterID, ClusterName: t.ClusterName, Wave: t.Wave, Status: t.Status, Action: t.Action, Revision: t.Revision, Code: t.Code, Cause: t.Cause,
 		Reproducible: t.Reproducible, Counts: t.Counts, Objects: objects, NextCursor: next,
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/swell-sh/swell/shared/openapi/server/admitdeployment"
 	"github.com/swell-sh/swell/shared/openapi/server/api"
 	"github.com/swell-sh/swell/shared/openapi/server/importcluster"
+	"github.com/swell-sh/swell/shared/openapi/server/keepreceivers"
+	"github.com/swell-sh/swell/shared/openapi/server/receivewebhook"
 	"github.com/swell-sh/swell/shared/openapi/server/searchcharts"
 	"github.com/swell-sh/swell/shared/problem"
 )
@@ -188,7 +190,7 @@ func TestEveryOperationHasOneFunction(t *testing.T) {
 	t.Parallel()
 	all := map[string]http.Handler{
 		"api": api.New(panics{}), "import-cluster": importcluster.New(panics{}), "admit-deployment": admitdeployment.New(panics{}),
-		"search-charts": searchcharts.New(panics{}),
+		"search-charts": searchcharts.New(panics{}), "receive-webhook": receivewebhook.New(panics{}), "keep-receivers": keepreceivers.New(panics{}),
 	}
 	ctx := openapi.WithPrincipal(t.Context(), openapi.Principal{Org: "{org}"})
 	for _, op := range openapi.Operations() {
@@ -217,12 +219,16 @@ type panics struct {
 	importer
 	admitter
 	searcher
+	receiver
+	receivers
 }
 
 type (
-	importer = importcluster.ServerInterface
-	admitter = admitdeployment.ServerInterface
-	searcher = searchcharts.ServerInterface
+	importer  = importcluster.ServerInterface
+	admitter  = admitdeployment.ServerInterface
+	searcher  = searchcharts.ServerInterface
+	receiver  = receivewebhook.ServerInterface
+	receivers = keepreceivers.ServerInterface
 )
 
 func TestDocument(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -30,12 +31,15 @@ func New(api API, url string) *Queue { return &Queue{api: api, url: url} }
 func Open(cfg aws.Config, url string) *Queue { return New(sqs.NewFromConfig(cfg), url) }
 
 // Send sends one message, as JSON.
-func (q *Queue) Send(ctx context.Context, body any) error {
+func (q *Queue) Send(ctx context.Context, body any) error { return q.SendLater(ctx, body, 0) }
+
+// SendLater sends one message, as JSON, that nobody receives before so long: whole seconds, 15 minutes at most.
+func (q *Queue) SendLater(ctx context.Context, body any, wait time.Duration) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("sending a message: %w", err)
 	}
-	if _, err := q.api.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String(string(raw))}); err != nil {
+	if _, err := q.api.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String(string(raw)), DelaySeconds: int32((wait + time.Second - 1) / time.Second)}); err != nil {
 		return fmt.Errorf("sending a message: %w", err)
 	}
 	return nil

@@ -31,6 +31,18 @@ func Observed(history []Meta, at time.Time) release.Observed {
 	}
 }
 
+// Revisions is a history as the domain judges the way back by it.
+func Revisions(history []Meta) []release.Revision {
+	revisions := make([]release.Revision, 0, len(history))
+	for _, m := range history {
+		revisions = append(revisions, release.Revision{
+			Number: m.Revision, Status: m.Status, OwnerLabel: m.Labels[release.LabelOwner], InputHash: m.Labels[release.LabelInput],
+			LabelRevision: labelRevision(m), Run: m.Labels[release.LabelRun],
+		})
+	}
+	return revisions
+}
+
 func labelRevision(m Meta) int {
 	n, err := strconv.Atoi(m.Labels[release.LabelRevision])
 	if err != nil {

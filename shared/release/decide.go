@@ -9,13 +9,15 @@ import (
 // Action is what is done to one release: one of Helm's verbs, a repair of its objects, or nothing.
 type Action string
 
-// The actions. Recover marks a pending record as failed and upgrades; it never uninstalls. Repair puts live objects right without a new
+// The actions. Rollback goes back to an older revision, as a remedy. Recover marks a pending record as failed and upgrades; it never uninstalls. Repair puts live objects right without a new
 // revision. Report and Hold are reconcile's: the difference is recorded, and nothing is done about it.
 const (
 	None      Action = "none"
 	Install   Action = "install"
 	Upgrade   Action = "upgrade"
 	Repair    Action = "repair"
+	Rollback  Action = "rollback"
+	Test      Action = "test" // runs the chart's tests; nothing is decided to need it
 	Recover   Action = "recover"
 	Uninstall Action = "uninstall"
 	Refuse    Action = "refuse"
@@ -26,7 +28,7 @@ const (
 // Writes says whether the action changes something on the cluster.
 func (a Action) Writes() bool {
 	switch a {
-	case Install, Upgrade, Repair, Recover, Uninstall:
+	case Install, Upgrade, Rollback, Repair, Recover, Uninstall:
 		return true
 	}
 	return false
@@ -53,6 +55,7 @@ type Want struct {
 	Owner     Owner
 	InputHash string
 	Absent    bool
+	Rollback  bool // by going back to a revision that has it, not by making one
 }
 
 // Policy is who asks. A person's run does what is needed; reconcile does what the deployment lets it.
@@ -90,6 +93,9 @@ func converge(seen Seen, want Want, now time.Time) Decision {
 		if want.Absent {
 			return Decision{Action: None}
 		}
+		if want.Rollback {
+			return Decision{Action: Refuse, Code: CodeGone, Reason: "the release is not there any more, so there is no revision to go back to"}
+		}
 		return Decision{Action: Install}
 	}
 	ours := seen.OwnerLabel == OwnerLabel(want.Owner)
@@ -104,6 +110,8 @@ func converge(seen Seen, want Want, now time.Time) Decision {
 		return Decision{Action: Uninstall}
 	case seen.pending():
 		return Decision{Action: Recover}
+	case !seen.has(want) && want.Rollback:
+		return Decision{Action: Rollback}
 	case !seen.has(want):
 		return Decision{Action: Upgrade}
 	case seen.Drifted > 0:

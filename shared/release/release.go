@@ -40,14 +40,17 @@ const (
 type Release struct {
 	Key
 	Owner         Owner
-	Healthy       int       // the revision that a run saw healthy last; 0: none. Its record is never pruned
-	Drift         *Drift    // nil: never compared
-	Desired       *Desired  // nil: no run reached the target yet
-	Observed      *Observed // nil: never looked at
+	Healthy       int         // the revision that a run saw healthy last; 0: none. Its record is never pruned
+	Verified      *Desired    // what Healthy was made of; nil: no run has recorded it
+	Drift         *Drift      // nil: never compared
+	CheckError    *CheckError // why the last look could not tell all; nil: it did
+	Desired       *Desired    // nil: no run reached the target yet
+	Observed      *Observed   // nil: never looked at
 	Health        Health
 	HealthMessage string
 	HealthAt      time.Time
-	ActiveRun     string // the run whose batch has it; reconcile keeps away
+	ActiveRun     string   // the run whose batch has it; reconcile keeps away
+	CatchUp       *CatchUp // what it missed while its cluster did not answer; nil: nothing
 	Lease         Lease
 	Fence         int64 // rises with every lease, never falls
 }
@@ -100,6 +103,7 @@ type Desired struct {
 	InputHash    string
 	ChartName    string
 	ChartVersion string
+	HealthChecks bool // the generation has rules of its own for the health of objects
 	Absent       bool // it should not be there at all
 	SetAt        time.Time
 }
@@ -145,7 +149,19 @@ type PlanEntry struct {
 	SeenRevision int    // precondition seen, 0 if none
 	Capabilities string // precondition seen: a digest of the cluster's version, and of its APIs where the chart asks for them; empty: it did not answer
 	Generation   int
-	Timeout      int // seconds to become ready
+	Timeout      int      // seconds to become ready
+	HealthChecks bool     // the generation has rules of its own for the health of objects
+	Tests        int      // seconds that the chart's tests may take; 0: they do not run
+	DependsOn    []string // names of deployments that must be well on the target first
+	TakeBack
+}
+
+// TakeBack is what an entry says that takes back what its run did to a target. The zero value: it does not.
+type TakeBack struct {
+	TakesBack      bool
+	RollbackTo     int  // revision that Helm rolls back to; 0: the release is uninstalled
+	AcrossHandMade bool // also across a revision that a person made by hand
+	TryAgain       bool // what the run wanted is tried again after it
 }
 
 // Input is all that decides what a release should be. Applying it does not change it.

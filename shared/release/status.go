@@ -31,7 +31,7 @@ func StatusOf(r Release, reachable bool, current int) (status Status, stale bool
 		if r.DriftedObjects() > 0 {
 			return StatusDrifted, true
 		}
-		return StatusDeployed, false
+		return StatusDeployed, r.CheckError != nil
 	default:
 		return Status(strings.ToUpper(strings.ReplaceAll(o.Status, "-", "_"))), true
 	}
@@ -50,7 +50,7 @@ func Differs(r Release, current int) []string {
 	case d.Generation != current:
 		differs = append(differs, fmt.Sprintf("generation: has %d, should have %d", d.Generation, current))
 	}
-	if o.ChartVersion != d.ChartVersion && d.ChartVersion != "" {
+	if o.ChartVersion != d.ChartVersion && d.ChartVersion != "" && o.ChartVersion != "" {
 		differs = append(differs, fmt.Sprintf("chart version: has %s, desired %s", o.ChartVersion, d.ChartVersion))
 	}
 	switch {

@@ -5,7 +5,7 @@ import "github.com/swell-sh/swell/shared/problem"
 // Redrive is the run that takes up again what failed or was canceled in this one, given its targets. It has no id yet. A run that ended
 // before it had targets is taken up whole.
 func (r Run) Redrive(targets []Target) (Run, error) {
-	again := Run{Org: r.Org, Type: r.Type, RedriveOf: r.ID, Force: r.Force, ConfirmRemovals: r.ConfirmRemovals}.
+	again := Run{Org: r.Org, Type: r.Type, RedriveOf: r.ID, Before: r.Before, Force: r.Force, ConfirmRemovals: r.ConfirmRemovals}.
 		About(r.DeploymentID, r.GroupID, r.ReleaseName, r.Generation)
 	switch {
 	case !r.Status.Done():
@@ -20,12 +20,12 @@ func (r Run) Redrive(targets []Target) (Run, error) {
 		return again, nil
 	}
 	for _, t := range targets {
-		if t.Status == TargetFailed || t.Status == TargetCanceled {
+		if t.Status == TargetFailed || t.Status == TargetCanceled || t.Status == TargetReverted || t.Status == TargetUnreachable {
 			again.Only = append(again.Only, t.ClusterID)
 		}
 	}
 	if len(again.Only) == 0 {
-		return again, problem.Conflict("nothing-to-redrive", "no target of run %q failed or was canceled", r.ID).Try("sync the deployment, or update it")
+		return again, problem.Conflict("nothing-to-redrive", "no target of run %q failed, was canceled or could not be reached", r.ID).Try("sync the deployment, or update it")
 	}
 	if r.Type == Remove { // it is about what is left, and only then may the deployment be forgotten
 		again.Only = nil

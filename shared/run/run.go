@@ -50,12 +50,13 @@ type Run struct {
 	Org             string
 	ID              string
 	Type            Type
-	Trigger         string // api, reconcile
+	Trigger         string // api, reconcile, source
 	Actor           string
 	DeploymentID    string
 	GroupID         string
 	ReleaseName     string
 	Generation      int
+	Before          int      // the generation that the targets should have had until then; 0: none, or it moves none
 	Seq             int64    // of the deployment; a higher one wins a desired pointer
 	Only            []string // cluster ids; empty: every target
 	Force           bool     // of a removal: forget targets that could not be uninstalled
@@ -63,8 +64,11 @@ type Run struct {
 	RedriveOf       string   // the run whose failed targets it takes up again
 	Apply           string   // hash of the plan that it must carry out as it stands, or refuse; empty: it makes its own
 	PlanHash        string
+	Origin          Origin // of one that a source started
 	Status          Status
 	CancelRequested bool
+	Paused          bool   // it begins no further target until it is resumed
+	Phase           Phase  // Reverting: its targets return to what they were
 	Code            string // why the run as a whole failed
 	Cause           string
 	CreatedAt       time.Time
@@ -112,12 +116,16 @@ const (
 	TargetFailed     TargetStatus = "Failed"
 	TargetCanceled   TargetStatus = "Canceled"
 	TargetSuperseded TargetStatus = "Superseded"
+	// TargetReverted had succeeded and was taken back, since another failed and the run is atomic.
+	TargetReverted TargetStatus = "Reverted"
+	// TargetUnreachable is deferred: the cluster did not answer, and gets what it missed when it does.
+	TargetUnreachable TargetStatus = "Unreachable"
 )
 
 // Done says whether the status is a last one.
 func (s TargetStatus) Done() bool {
 	switch s {
-	case TargetSucceeded, TargetFailed, TargetCanceled, TargetSuperseded:
+	case TargetSucceeded, TargetFailed, TargetCanceled, TargetSuperseded, TargetUnreachable, TargetReverted:
 		return true
 	}
 	return false
@@ -129,13 +137,19 @@ type Target struct {
 	ClusterName string
 	Action      string // of the plan entry: install, upgrade, uninstall, none
 	Status      TargetStatus
-	Code        string // stable, kebab-case; empty on success
-	Cause       string // raw text of Helm, Kubernetes or the provider, redacted
-	LeftBehind  bool   // something of the release stays on the cluster that nobody asked for
-	Revision    int    // Helm's, after the run
-	Diff        *Diff  // of a plan: what applying it would change; nil: not compared
+	Code        string    // stable, kebab-case; empty on success
+	Cause       string    // raw text of Helm, Kubernetes or the provider, redacted
+	LeftBehind  bool      // something of the release stays on the cluster that nobody asked for
+	Warning     string    // what went wrong and is no failure: objects that should be gone and that the cluster did not let go
+	Revision    int       // Helm's, after the run
+	LearnedBy   LearnedBy // how its end was learned; empty: it came to nothing that had to be learned
+	Diff        *Diff     // of a plan: what applying it would change; nil: not compared
+	Before      *Before   // what the run found there; nil: it has not come so far
+	Remedy      *Remedy   // what was done about a failure; nil: nothing
 	StartedAt   time.Time
 	EndedAt     time.Time
+	Wave        string    // of the roll-out; empty: the last, or there are none
+	SucceededAt time.Time // when it first did, of one that is, or was, looked at again since
 }
 
 // Diff counts what a plan would change on one target; Ref leads to the objects and fields.
@@ -151,6 +165,11 @@ func (t Target) Abandoned(code, cause string, at time.Time) Target {
 	if t.Status.Done() {
 		return t
 	}
+	if r := t.Remedy; r != nil && r.Back() {
+		t = t.Ended(code, cause)
+		t.EndedAt = at
+		return t
+	}
 	t.LeftBehind = t.Status != TargetWaiting
 	t.Status, t.Code, t.Cause, t.EndedAt = TargetFailed, code, cause, at
 	return t
@@ -162,6 +181,7 @@ type Step struct {
 	ClusterName string
 	State       string
 	Attempt     int
+	Remedy      int    // number of the target's remedy that it belongs to; 0: the run's own path
 	Status      string // Running, Succeeded, Failed
 	Code        string
 	Cause       string
@@ -196,14 +216,17 @@ func (r Run) HoldsReconcile(now time.Time) bool {
 func Conclude(targets []Target) Status {
 	count := map[TargetStatus]int{}
 	for _, t := range targets {
+		if t.Status == TargetCanceled && t.Code == "gate-failed" { // by nobody's wish
+			t.Status = TargetFailed
+		}
 		count[t.Status]++
 	}
 	switch {
 	case count[TargetSucceeded] == len(targets):
 		return Succeeded
-	case count[TargetFailed] == 0 && count[TargetSuperseded] > 0:
+	case count[TargetFailed]+count[TargetUnreachable] == 0 && count[TargetSuperseded] > 0:
 		return Superseded
-	case count[TargetFailed] == 0 && count[TargetCanceled] > 0:
+	case count[TargetFailed]+count[TargetUnreachable] == 0 && count[TargetCanceled]+count[TargetReverted] > 0:
 		return Canceled
 	case count[TargetSucceeded] > 0:
 		return Partial

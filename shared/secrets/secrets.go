@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,7 +68,8 @@ func (s *Store) Put(ctx context.Context, name string, secret []byte) error {
 	return nil
 }
 
-// Get reads the secret of that name or ARN.
+// Get reads the secret of that name or ARN. What stands behind a '#' belongs to no name: it tells a secret that replaced another from that one, which
+// may still be remembered.
 func (s *Store) Get(ctx context.Context, name string) (Secret, error) {
 	if secret, ok := s.remembered(name); ok {
 		return secret, nil
@@ -79,7 +81,14 @@ func (s *Store) Get(ctx context.Context, name string) (Secret, error) {
 	return secret, err
 }
 
+// GetNow reads the secret as it is now, whatever is remembered of it.
+func (s *Store) GetNow(ctx context.Context, name string) (Secret, error) {
+	s.forget(name)
+	return s.Get(ctx, name)
+}
+
 func (s *Store) read(ctx context.Context, name string) (Secret, error) {
+	name, _, _ = strings.Cut(name, "#")
 	out, err := s.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
 	if missing(err) {
 		return Secret{}, fmt.Errorf("reading secret %s: %w", name, ErrNotFound)

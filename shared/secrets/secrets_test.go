@@ -52,6 +52,11 @@ func TestStore(t *testing.T) {
 	want(get(), "one")
 	put(elsewhere, "two")
 	want(get(), "one") // remembered
+	replaced, err := here.Get(t.Context(), name+"#2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(string(replaced.Reveal()), "two")
 	now = now.Add(5 * time.Minute)
 	want(get(), "two")
 	put(here, "three")

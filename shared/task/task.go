@@ -32,7 +32,7 @@ func Expose[I, O any](log *slog.Logger, h Handler[I, O]) Handler[I, O] {
 		}
 		name := taskerr.NameOf(err)
 		level := slog.LevelError
-		if name == taskerr.NotReady || name == taskerr.ReleaseLeased {
+		if name == taskerr.NotReady || name == taskerr.AwaitReport || name == taskerr.ReleaseLeased || name == taskerr.TryAgain || name == taskerr.AlreadyDeployed || name == taskerr.TurnCame {
 			level = slog.LevelInfo
 		}
 		log.Log(ctx, level, "task ended with an error", "name", name, "code", taskerr.CodeOf(err), "error", err.Error())
@@ -69,16 +69,19 @@ type Note struct {
 // it waits for, and the last look is the step.
 func Record(steps Steps, state string, h func(ctx context.Context, ref workflow.TargetRef) (Note, error)) Handler[workflow.TargetRef, struct{}] {
 	return func(ctx context.Context, ref workflow.TargetRef) (struct{}, error) {
-		step := run.Step{ClusterID: ref.Cluster, State: state, Attempt: ref.Attempt, Status: "Succeeded", StartedAt: time.Now().UTC()}
+		step := run.Step{ClusterID: ref.Cluster, State: state, Attempt: ref.Attempt, Remedy: ref.Remedy, Status: "Succeeded", StartedAt: time.Now().UTC()}
 		note, err := h(ctx, ref)
-		if taskerr.NameOf(err) == taskerr.NotReady {
+		if name := taskerr.NameOf(err); name == taskerr.NotReady || name == taskerr.AlreadyDeployed {
 			return struct{}{}, err
+		}
+		if ref.Recheck && state == "CheckRelease" { // the first look is a step of its own
+			step.State, note.Since = "RecheckRelease", time.Time{}
 		}
 		step.ClusterName, step.EndedAt = note.ClusterName, time.Now().UTC()
 		if !note.Since.IsZero() {
 			step.StartedAt = note.Since
 		}
-		if err != nil {
+		if err != nil && taskerr.NameOf(err) != taskerr.TryAgain {
 			step.Status, step.Code, step.Cause = "Failed", taskerr.CodeOf(err), taskerr.CauseOf(err)
 		}
 		if putErr := steps.PutStep(ctx, ref.Org, ref.Run, step); putErr != nil && err == nil {

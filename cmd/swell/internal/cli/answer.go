@@ -115,7 +115,9 @@ func (a *app) explain(ctx context.Context, cmd *cobra.Command, err error) {
 		if p.Remedy != "" {
 			a.complain("       %s", sentence(strings.ToUpper(p.Remedy[:1])+p.Remedy[1:]))
 		}
-		a.complain("       (%s)", strings.Join(notEmpty(p.Code, p.Field, p.Instance), ", "))
+		if known := notEmpty(p.Code, p.Field, p.Instance); len(known) > 0 { // nothing, where it was not the API that refused
+			a.complain("       (%s)", strings.Join(known, ", "))
+		}
 	case errors.As(err, &unanswered):
 		a.complain("swell: the API did not answer: %s", unanswered)
 		a.complain("       Is SWELL_URL (%s) right, and is it up?", a.url)

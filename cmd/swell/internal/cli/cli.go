@@ -92,10 +92,10 @@ Exit codes: 0 done; 1 a run did not succeed on every target; 2 the command line 
 	flags.StringVar(&a.key, "token", "", "the key; better given as SWELL_TOKEN, which other users of the machine cannot see")
 	flags.StringVarP(&a.output, "output", "o", "table", "table, json or yaml")
 	flags.DurationVar(&a.interval, "interval", time.Second, "how often a watch asks")
-	root.AddCommand(a.clusterCommand(), a.groupCommand(), a.chartCommand(), a.repoCommand(), a.searchCommand(),
+	root.AddCommand(a.clusterCommand(), a.groupCommand(), a.chartCommand(), a.repoCommand(), a.sourceCommand(), a.searchCommand(),
 		a.deployCommand(), a.planCommand(), a.applyCommand(), a.statusCommand(), a.valuesCommand(), a.listCommand(), a.checkCommand(), a.syncCommand(), a.driftCommand(), a.settingsCommand(), a.deleteCommand(),
 		a.historyCommand(), a.rollbackCommand(),
-		a.runsCommand(), a.runCommand(), a.versionCommand())
+		a.runsCommand(), a.runCommand(), a.receiverCommand(), a.deadLettersCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		noArgumentsWithoutCommand(c)
 	}

@@ -21,13 +21,14 @@ const maxKubeconfig = 1 << 20
 
 func (a *app) clusterCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "cluster", Aliases: []string{"clusters"}, Short: "Import clusters, and look at them"}
-	cmd.AddCommand(a.clusterImport(), a.clusterList(), a.clusterGet(), a.clusterLabel(), a.clusterDelete())
+	cmd.AddCommand(a.clusterImport(), a.clusterList(), a.clusterGet(), a.clusterLabel(), a.clusterCredential(), a.clusterRelay(), a.clusterDelete())
 	return cmd
 }
 
 func (a *app) clusterImport() *cobra.Command {
 	var request openapi.ImportClusterRequest
 	var path string
+	var noRelay bool
 	var labels map[string]string
 	cmd := &cobra.Command{
 		Use:   "import NAME --kubeconfig FILE",
@@ -41,6 +42,9 @@ The kubeconfig has to be self-contained (kubectl config view --raw --flatten --m
 				return err
 			}
 			request.Name, request.Kubeconfig, request.Labels = args[0], openapi.Secret(text), labels
+			if noRelay {
+				request.Relay = &openapi.RelayRequest{Enabled: false}
+			}
 			cluster, err := read[openapi.Cluster](a.api.ImportClusterWithResponse(cmd.Context(), a.org, request))
 			if err != nil {
 				return err
@@ -53,6 +57,7 @@ The kubeconfig has to be self-contained (kubectl config view --raw --flatten --m
 	flags.StringVar(&request.Cloud, "cloud", "", "where it runs, such as amazon")
 	flags.StringVar(&request.Distribution, "distribution", "", "which Kubernetes it is, such as eks")
 	flags.StringVar(&request.Location, "location", "", "its region or site")
+	flags.BoolVar(&noRelay, "no-relay", false, "without the watcher inside the cluster")
 	flags.StringToStringVar(&labels, "label", nil, "a label, key=value; may be repeated")
 	_ = cmd.MarkFlagRequired("kubeconfig")
 	return cmd
@@ -83,13 +88,17 @@ func (a *app) clusterList() *cobra.Command {
 
 func (a *app) clusterGet() *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME", Short: "Show a cluster", Args: cobra.ExactArgs(1),
+		Use: "get NAME", Aliases: []string{"show"}, Short: "Show a cluster", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cluster, err := a.cluster(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			return show(a, cluster, func(c openapi.Cluster) *table { return clusterTable(c) })
+			return show(a, cluster, func(c openapi.Cluster) *table {
+				t := clusterTable(c)
+				t.notes = append(t.notes, relayNote(c)...)
+				return t
+			})
 		},
 	}
 }

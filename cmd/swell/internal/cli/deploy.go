@@ -25,6 +25,9 @@ type deployFlags struct {
 	secret                                 []string
 	installOnJoin                          bool
 	removalLimit                           int
+	remediation                            remediationFlags
+	gates                                  gateFlags
+	rollout                                rolloutFlags
 	watch                                  watchFlags
 }
 
@@ -67,6 +70,9 @@ func (f *deployFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.acceptMoved, "accept-moved-chart", false, "take a version that was published anew since this deployment had it")
 	flags.BoolVar(&f.reset, "reset-values", false, "begin from the chart's values, also where no value is given")
 	f.values.register(cmd)
+	f.remediation.register(cmd)
+	f.gates.register(cmd)
+	f.rollout.register(cmd)
 	flags.StringArrayVar(&f.secret, "secret-path", nil, "the path of a value that is masked when it is read, such as auth.password; may be repeated; replaces those it has")
 	cmd.MarkFlagsMutuallyExclusive("reuse-values", "reset-values")
 	_ = cmd.MarkFlagRequired("group")
@@ -76,10 +82,16 @@ func (f *deployFlags) register(cmd *cobra.Command) {
 func (a *app) deploy(cmd *cobra.Command, release string, f deployFlags) (accepted openapi.DeploymentAccepted, err error) {
 	ctx := cmd.Context()
 	request, err := a.deployRequest(cmd, f)
+	if err == nil {
+		err = f.gates.set(a, cmd, &request)
+	}
+	if err == nil {
+		err = f.rollout.set(a, cmd, &request)
+	}
 	if err != nil {
 		return accepted, err
 	}
-	_, err = a.deployment(ctx, f.group, release)
+	was, err := a.deployment(ctx, f.group, release)
 	isNew := isProblem(err, http.StatusNotFound)
 	if err != nil && !isNew {
 		return accepted, err
@@ -87,6 +99,7 @@ func (a *app) deploy(cmd *cobra.Command, release string, f deployFlags) (accepte
 	if isNew && f.chart == "" {
 		return accepted, fmt.Errorf("there is no deployment %s on group %s yet; give --chart to make it", release, f.group)
 	}
+	f.remediation.set(cmd, &request, was.Remediation)
 	if request.Name, err = a.chartRef(ctx, f.chart); err != nil {
 		return accepted, err
 	}
@@ -195,7 +208,7 @@ func (a *app) listCommand() *cobra.Command {
 			all := []openapi.DeploymentSummary{}
 			for cursor := ""; ; {
 				page, err := read[openapi.DeploymentList](a.api.ListDeploymentsWithResponse(cmd.Context(), a.org, group,
-					&openapi.ListDeploymentsParams{Field: openapi.FieldName, Cursor: cursor}))
+					&openapi.ListDeploymentsParams{Field: openapi.FieldName, Cursor: cursor, Health: true}))
 				if err != nil {
 					return err
 				}
@@ -212,13 +225,13 @@ func (a *app) listCommand() *cobra.Command {
 }
 
 func deploymentTable(all []openapi.DeploymentSummary) *table {
-	t := &table{head: []string{"RELEASE", "NAMESPACE", "CHART", "GENERATION", "MODE", "UPDATED", "LAST RUN"}}
+	t := &table{head: []string{"RELEASE", "NAMESPACE", "CHART", "GENERATION", "HEALTHY", "MODE", "UPDATED", "LAST RUN"}}
 	for _, d := range all {
 		generation := fmt.Sprint(d.Generation)
 		if d.NewestGeneration > d.Generation {
 			generation += fmt.Sprintf(" of %d", d.NewestGeneration) // rolled back
 		}
-		t.add(d.ReleaseName, d.Namespace, d.ChartName+"-"+d.ChartVersion, generation, string(d.Mode), ago(d.UpdatedAt, time.Now()), d.LastRun)
+		t.add(d.ReleaseName, d.Namespace, d.ChartName+"-"+d.ChartVersion, generation, healthText(d.Health), string(d.Mode), ago(d.UpdatedAt, time.Now()), d.LastRun)
 	}
 	return t
 }

@@ -26,7 +26,7 @@ func (in *installation) start(kind openapi.RunType, d *openapi.Deployment) strin
 		Deployment: openapi.RunDeployment{ID: d.ID, ReleaseName: d.ReleaseName, Generation: d.Generation},
 	}
 	for _, t := range d.TargetClusters {
-		run.Targets = append(run.Targets, openapi.RunTarget{ClusterID: t.ClusterID, ClusterName: t.ClusterName, Status: openapi.RunTargetStatusWaiting})
+		run.Targets = append(run.Targets, openapi.RunTarget{ClusterID: t.ClusterID, ClusterName: t.ClusterName, Wave: waveOf(d.Rollout, t.ClusterName), Status: openapi.RunTargetStatusWaiting})
 	}
 	run.Counts = openapi.RunCounts{Total: len(run.Targets), Waiting: len(run.Targets)}
 	d.LastRun = run.ID
@@ -67,10 +67,17 @@ func (in *installation) CreateDeployment(w http.ResponseWriter, r *http.Request,
 		ReleaseName: request.ReleaseName, ID: "d-1", Chart: request.Name, ChartName: "web", ChartVersion: "0.1.0", Namespace: "default", Generation: 1, NewestGeneration: 1,
 		Mode: openapi.ModeDetect, TimeoutSeconds: 600, CreatedAt: epoch, UpdatedAt: epoch, Values: request.Values, ValueOverrides: request.ValueOverrides, SecretPaths: request.SecretPaths,
 	}
+	d.Tests, d.Rollout = request.Tests, request.Rollout
+	if request.DependsOn != nil {
+		d.DependsOn = *request.DependsOn
+	}
+	if request.HealthChecks != nil {
+		d.HealthChecks = *request.HealthChecks
+	}
 	for _, m := range in.groups[i].Members {
 		d.TargetClusters = append(d.TargetClusters, openapi.TargetCluster{
 			ClusterID: m.ID, ClusterName: m.Name, Cloud: m.Cloud, Distribution: m.Distribution,
-			Status: openapi.TargetStatusUNKNOWN, Health: openapi.HealthUNKNOWN, Stale: true,
+			Status: openapi.TargetStatusUNKNOWN, Health: openapi.HealthUNKNOWN, Stale: true, CheckError: blind[m.Cloud], HeldBack: held[m.Cloud],
 		})
 	}
 	if request.DryRun {
@@ -107,7 +114,7 @@ func (in *installation) withDeployment(w http.ResponseWriter, r *http.Request, r
 	missing(w, r, "deployment", release)
 }
 
-func (in *installation) ListDeployments(w http.ResponseWriter, _ *http.Request, _, _ string, _ openapi.ListDeploymentsParams) {
+func (in *installation) ListDeployments(w http.ResponseWriter, _ *http.Request, _, _ string, params openapi.ListDeploymentsParams) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	var page openapi.DeploymentList
@@ -115,6 +122,7 @@ func (in *installation) ListDeployments(w http.ResponseWriter, _ *http.Request, 
 		page.Items = append(page.Items, openapi.DeploymentSummary{
 			ReleaseName: d.ReleaseName, ID: d.ID, ChartName: d.ChartName, ChartVersion: d.ChartVersion, Namespace: d.Namespace,
 			Generation: d.Generation, NewestGeneration: d.NewestGeneration, Mode: d.Mode, LastRun: d.LastRun, UpdatedAt: d.UpdatedAt,
+			Health: healthOf(d.TargetClusters, params.Health),
 		})
 	}
 	openapi.Write(w, http.StatusOK, page)
@@ -168,7 +176,19 @@ func summary(r openapi.RunDetails) openapi.Run {
 	}
 }
 
-func (in *installation) CancelRun(w http.ResponseWriter, r *http.Request, _, id string) {
+func (in *installation) CancelRun(w http.ResponseWriter, r *http.Request, _, id string, params openapi.CancelRunParams) {
+	in.turn(w, r, id, func(run *openapi.RunDetails) { run.Reverting = params.RollBack })
+}
+
+func (in *installation) PauseRun(w http.ResponseWriter, r *http.Request, _, id string) {
+	in.turn(w, r, id, func(run *openapi.RunDetails) { run.Paused = true })
+}
+
+func (in *installation) ResumeRun(w http.ResponseWriter, r *http.Request, _, id string) {
+	in.turn(w, r, id, func(run *openapi.RunDetails) { run.Paused = false })
+}
+
+func (in *installation) turn(w http.ResponseWriter, r *http.Request, id string, change func(*openapi.RunDetails)) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	i := slices.IndexFunc(in.runs, func(run openapi.RunDetails) bool { return run.ID == id })
@@ -176,6 +196,7 @@ func (in *installation) CancelRun(w http.ResponseWriter, r *http.Request, _, id 
 		missing(w, r, "run", id)
 		return
 	}
+	change(&in.runs[i])
 	openapi.Write(w, http.StatusAccepted, summary(in.runs[i]))
 }
 
@@ -220,9 +241,10 @@ func (in *installation) at(run openapi.RunDetails, stage int) openapi.RunDetails
 			run.Counts.Running++
 		case broken:
 			target.Status, target.Code, target.Cause, target.LeftBehind = openapi.RunTargetStatusFailed, "not-ready", "0 of 2 replicas\nare ready", true
+			target.LearnedBy = openapi.LearnedByRelay
 			run.Counts.Failed++
 		default:
-			target.Status, target.Revision = openapi.RunTargetStatusSucceeded, 1
+			target.Status, target.Revision, target.LearnedBy = openapi.RunTargetStatusSucceeded, 1, openapi.LearnedByLook
 			run.Counts.Succeeded++
 		}
 		if stage > 1 {

@@ -50,8 +50,9 @@ func driftTable(report openapi.DriftReport) *table {
 			}
 			t.add(target.ClusterName, f.Kind+"/"+f.Name, field, clip(plain(f.Want), maxDriftCell), clip(plain(f.Live), maxDriftCell), f.Manager, ago(target.Since, time.Now()))
 		}
+		t.notes = append(t.notes, unsure(target.ClusterName, target.CheckError, target.HeldBack)...)
 	}
-	if len(t.rows) == 0 {
+	if len(t.rows)+len(t.notes) == 0 {
 		t.notes = append(t.notes, "nothing differs")
 	}
 	return t

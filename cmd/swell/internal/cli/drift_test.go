@@ -18,12 +18,13 @@ func (in *installation) GetDrift(w http.ResponseWriter, r *http.Request, _, _, r
 			if params.Cluster != "" && params.Cluster != t.ClusterName {
 				continue
 			}
-			drift := openapi.TargetDrift{ClusterID: t.ClusterID, ClusterName: t.ClusterName, Status: openapi.TargetStatusDRIFTED, Since: epoch, At: epoch}
-			if len(d.DriftIgnore) == 0 {
+			drift := openapi.TargetDrift{ClusterID: t.ClusterID, ClusterName: t.ClusterName, Status: openapi.TargetStatusDRIFTED, Since: epoch, At: epoch,
+				CheckError: t.CheckError, HeldBack: t.HeldBack}
+			if len(d.DriftIgnore) == 0 && t.CheckError.Code == "" {
 				drift.Findings = append(drift.Findings, openapi.DriftFinding{Kind: "Deployment", Namespace: "default", Name: "web", Op: openapi.DriftOpChanged,
 					Path: "spec.replicas", Want: 2, Live: 5, Manager: "kubectl-scale", Detected: "manifest"})
 			}
-			if i == 0 {
+			if i == 0 && t.CheckError.Code == "" {
 				drift.Findings = append(drift.Findings, openapi.DriftFinding{Kind: "ConfigMap", Namespace: "default", Name: "web", Op: openapi.DriftOpMissing, Detected: "manifest"},
 					openapi.DriftFinding{Kind: "ConfigMap", Namespace: "default", Name: "long", Op: openapi.DriftOpChanged, Path: "data.a",
 						Want: strings.Repeat("x", 100), Live: "x", Manager: "kubectl-edit", Detected: "manifest"})

@@ -118,14 +118,35 @@ func generationOf(arg string) (int, error) {
 	return number, nil
 }
 
+// generationTable is what happened, newest first: a generation was accepted, or the targets were rolled back to one.
 func generationTable(all []openapi.Generation) *table {
-	t := &table{head: []string{"GENERATION", "CHART", "RESULT", "BY", "CREATED", "RUN"}}
+	type event struct {
+		at    time.Time
+		cells []string
+	}
+	var events []event
 	for _, g := range all {
-		number := strconv.Itoa(g.Number)
+		number, chart := strconv.Itoa(g.Number), g.ChartName+"-"+g.ChartVersion
+		for _, r := range g.Rollbacks {
+			back := number + " (rollback)"
+			if r.From > 0 {
+				back = fmt.Sprintf("%s (rollback from %d)", number, r.From)
+			}
+			events = append(events, event{r.CreatedAt, []string{back, chart, string(r.Status), r.Actor, ago(r.CreatedAt, time.Now()), r.ID}})
+		}
 		if g.Current {
 			number += " (current)"
 		}
-		t.add(number, g.ChartName+"-"+g.ChartVersion, string(g.Result), g.CreatorName, ago(g.CreatedAt, time.Now()), g.Run)
+		last := openapi.GenerationRun{ID: g.Run, Status: g.Result}
+		if g.LastRun.ID != "" {
+			last = g.LastRun
+		}
+		events = append(events, event{g.CreatedAt, []string{number, chart, string(last.Status), g.CreatorName, ago(g.CreatedAt, time.Now()), last.ID}})
+	}
+	slices.SortStableFunc(events, func(a, b event) int { return b.at.Compare(a.at) })
+	t := &table{head: []string{"GENERATION", "CHART", "RESULT", "BY", "CREATED", "RUN"}}
+	for _, e := range events {
+		t.add(e.cells...)
 	}
 	return t
 }
@@ -136,6 +157,7 @@ func diffTable(d openapi.GenerationDiff) *table {
 		{"chart", d.Before.ChartName, d.After.ChartName},
 		{"version", d.Before.ChartVersion, d.After.ChartVersion},
 		{"digest", d.Before.ChartDigest, d.After.ChartDigest},
+		{"remediation", onFailure(d.Before.Remediation, d.Before.Atomic), onFailure(d.After.Remediation, d.After.Atomic)},
 		{"timeoutSeconds", strconv.Itoa(d.Before.TimeoutSeconds), strconv.Itoa(d.After.TimeoutSeconds)},
 	} {
 		if field.before != field.after {

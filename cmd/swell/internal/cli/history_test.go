@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
@@ -30,7 +31,14 @@ func (in *installation) ListGenerations(w http.ResponseWriter, r *http.Request, 
 		if params.Cursor != "" {
 			number, _ = strconv.Atoi(params.Cursor)
 		}
-		page := openapi.GenerationList{Items: []openapi.Generation{in.generation(d, number)}}
+		g := in.generation(d, number)
+		for _, run := range in.runs {
+			if run.Type == openapi.RunTypeRollback && run.Deployment.Generation == number {
+				g.LastRun = openapi.GenerationRun{ID: run.ID, Type: run.Type, Status: run.Status, Actor: "admin", From: 3, CreatedAt: epoch.Add(time.Hour)}
+				g.Rollbacks = append(g.Rollbacks, g.LastRun)
+			}
+		}
+		page := openapi.GenerationList{Items: []openapi.Generation{g}}
 		if number > 1 {
 			page.NextCursor = strconv.Itoa(number - 1)
 		}

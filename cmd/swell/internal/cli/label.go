@@ -38,11 +38,28 @@ releases are removed from it once no label was changed for a minute.`,
 			if err != nil {
 				return err
 			}
-			return show(a, cluster, func(c openapi.Cluster) *table { return clusterTable(c) })
+			return show(a, cluster, func(c openapi.Cluster) *table { return labelTable(c, params) })
 		},
 	}
 	confirmFlag(cmd, &params.ConfirmRemovals)
+	cmd.Flags().BoolVar(&params.DryRun, "dry-run", false, "change nothing; show which releases would come and go")
 	return cmd
+}
+
+// labelTable is a cluster as its labels make it, with what comes and goes because of them.
+func labelTable(c openapi.Cluster, params openapi.UpdateClusterParams) *table {
+	t := clusterTable(c)
+	when := map[openapi.ReleaseMoveMove]string{openapi.ReleaseMoveMoveInstall: "comes", openapi.ReleaseMoveMoveRemove: "goes"}
+	if !params.DryRun && !params.ConfirmRemovals {
+		when[openapi.ReleaseMoveMoveRemove] = "goes, once no label was changed for a minute"
+	}
+	for _, m := range c.Moves {
+		t.notes = append(t.notes, fmt.Sprintf("%s: release %s (%s) of group %s %s", c.Name, m.ReleaseName, m.Namespace, m.ClusterGroup, when[m.Move]))
+	}
+	if params.DryRun {
+		t.notes = append(t.notes, "nothing was changed")
+	}
+	return t
 }
 
 func confirmFlag(cmd *cobra.Command, confirm *bool) {

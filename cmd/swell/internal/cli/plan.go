@@ -159,6 +159,11 @@ func planTable(p openapi.Plan) *table {
 		t.add(target.ClusterName, string(target.Action), revision, strconv.Itoa(c.Created), strconv.Itoa(c.Changed), strconv.Itoa(c.Deleted),
 			strconv.Itoa(c.Unchanged), strconv.Itoa(c.Destructive), cause)
 	}
+	waves := make([]string, len(p.Targets))
+	for i, target := range p.Targets {
+		waves[i] = target.Wave
+	}
+	t.withWave(waves)
 	return t
 }
 

@@ -42,7 +42,7 @@ func (a *app) runsCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&kind, "type", "", "only of this type: deploy, rollback, sync, remove, check, leave, plan or join")
 	flags.StringVar(&status, "status", "", "only in this status, such as Running")
-	flags.StringVar(&trigger, "trigger", "", "only what this started: api or reconcile")
+	flags.StringVar(&trigger, "trigger", "", "only what this started: api, reconcile or source")
 	flags.DurationVar(&since, "since", 0, "only what was accepted in this time, such as 24h")
 	flags.StringVar(&release, "release", "", "only of this deployment; needs --group")
 	flags.StringVar(&group, "group", "", "the deployment's group")
@@ -51,9 +51,9 @@ func (a *app) runsCommand() *cobra.Command {
 }
 
 func (a *app) runCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "run", Short: "Show, watch, cancel or redrive a run"}
+	cmd := &cobra.Command{Use: "run", Short: "Show, watch, pause, resume, cancel or redrive a run"}
 	cmd.AddCommand(&cobra.Command{
-		Use: "get ID", Short: "Show a run with its targets and steps", Args: cobra.ExactArgs(1),
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show a run with its targets and steps", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run, err := read[openapi.RunDetails](a.api.GetRunWithResponse(cmd.Context(), a.org, args[0], nil))
 			if err != nil {
@@ -66,17 +66,7 @@ func (a *app) runCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.follow(cmd.Context(), args[0], watchFlags{watch: true})
 		},
-	}, &cobra.Command{
-		Use: "cancel ID", Short: "Ask a run to stop", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			run, err := read[openapi.Run](a.api.CancelRunWithResponse(cmd.Context(), a.org, args[0]))
-			if err != nil {
-				return err
-			}
-			a.say("run %s is asked to stop; what a target is in the middle of is finished first", run.ID)
-			return nil
-		},
-	}, a.redriveCommand())
+	}, a.pauseCommand(), a.resumeCommand(), a.cancelCommand(), a.redriveCommand())
 	return cmd
 }
 
@@ -111,25 +101,31 @@ const maxCause = 70 // letters of a cause in a table
 
 // targetTable has one line a target; the run itself stands below.
 func targetTable(r openapi.RunDetails) *table {
-	t := &table{head: []string{"CLUSTER", "ACTION", "STATUS", "REVISION", "TOOK", "CAUSE"}}
+	t := &table{head: []string{"CLUSTER", "ACTION", "STATUS", "REVISION", "TOOK", "LEARNED BY", "CAUSE"}}
 	for _, target := range r.Targets {
 		revision := ""
 		if target.Revision > 0 {
 			revision = strconv.Itoa(target.Revision)
 		}
 		t.add(target.ClusterName, string(target.Action), string(target.Status), revision,
-			took(target.StartedAt, target.EndedAt, time.Now()), t.clipped(target.ClusterName, causeOf(target), maxCause))
+			took(target.StartedAt, target.EndedAt, time.Now()), string(target.LearnedBy), t.clipped(target.ClusterName, causeOf(target), maxCause))
 	}
+	waves := make([]string, len(r.Targets))
+	for i, target := range r.Targets {
+		waves[i] = target.Wave
+	}
+	t.withWave(waves)
 	t.notes = append(t.notes, "", title(r)+": "+ending(r, time.Now()))
+	t.notes = append(t.notes, notEmpty(cameFrom(r.Origin))...)
 	return t
 }
 
 func causeOf(target openapi.RunTarget) string {
-	cause := because(target.Code, target.Cause)
+	words := notEmpty(because(target.Code, target.Cause), oneLine(target.Warning), remedied(target.Remedy))
 	if target.LeftBehind {
-		cause = strings.TrimPrefix(cause+"; something was left behind", "; ")
+		words = append(words, "something was left behind")
 	}
-	return cause
+	return strings.Join(words, "; ")
 }
 
 func because(code, cause string) string {
@@ -146,6 +142,12 @@ func title(r openapi.RunDetails) string {
 
 func ending(r openapi.RunDetails, now time.Time) string {
 	words := string(r.Status)
+	if !ended(r.Status) && r.Paused {
+		words += ", paused"
+	}
+	if !ended(r.Status) && r.Reverting {
+		words += ", taking back what it did"
+	}
 	if why := because(r.Code, r.Cause); why != "" {
 		words += ", " + why
 	}
@@ -166,7 +168,7 @@ func counts(c openapi.RunCounts) string {
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{c.Waiting, "waiting"}, {c.Running, "running"}, {c.Succeeded, "succeeded"}, {c.Failed, "failed"}, {c.Canceled, "canceled"}, {c.Superseded, "superseded"}} {
+	}{{c.Waiting, "waiting"}, {c.Running, "running"}, {c.Succeeded, "succeeded"}, {c.Failed, "failed"}, {c.Canceled, "canceled"}, {c.Superseded, "superseded"}, {c.Reverted, "reverted"}, {c.Unreachable, "unreachable"}} {
 		if part.n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", part.n, part.word))
 		}

@@ -62,10 +62,16 @@ func statusTable(d openapi.Deployment) *table {
 		if why := because(target.Error.Code, target.Error.Cause); why != "" {
 			t.notes = append(t.notes, fmt.Sprintf("%s: %s", target.ClusterName, why))
 		}
+		t.notes = append(t.notes, unsure(target.ClusterName, target.CheckError, target.HeldBack)...)
 		if target.HealthMessage != "" {
 			t.notes = append(t.notes, fmt.Sprintf("%s: %s", target.ClusterName, oneLine(target.HealthMessage)))
 		}
 	}
+	if policy := onFailure(d.Remediation, d.Atomic); policy != "" {
+		t.notes = append(t.notes, "on failure: "+policy)
+	}
+	t.notes = append(t.notes, gatesOf(d)...)
+	t.notes = append(t.notes, wavesOf(d.Rollout)...)
 	if len(d.TargetClusters) == 0 {
 		t.notes = append(t.notes, "it has no targets; the group has no members")
 	}
@@ -76,6 +82,8 @@ func differs(target openapi.TargetCluster) string {
 	switch {
 	case target.Status == openapi.TargetStatusDRIFTED:
 		return many(target.Drift.Objects, "object") + "; see swell drift"
+	case target.CheckError.Code != "" && len(target.Differs) == 0:
+		return "not known"
 	case len(target.Differs) > 0:
 		return strings.Join(target.Differs, ", ")
 	case target.Stale:

@@ -1,0 +1,7 @@
+package follow
+
+// For the tests alone.
+var (
+	Touch    = touch
+	StripPod = stripPod
+)

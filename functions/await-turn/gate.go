@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/notify"
+	"github.com/swell-sh/swell/shared/receiver"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/taskerr"
+)
+
+type gates interface {
+	FindGate(ctx context.Context, org, run, wave string) (g run.Gate, found bool, err error)
+	TellGate(ctx context.Context, org, run, wave string, taken bool, at time.Time) error
+	AnswerGate(ctx context.Context, org, run, wave string, status run.GateStatus, reason string, at time.Time) (ours bool, err error)
+	FindReceiver(ctx context.Context, org, name string) (receiver.Receiver, error)
+	FindDeployment(ctx context.Context, org, id string) (deployment.Deployment, error)
+	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
+}
+
+type credentials interface {
+	OfReceiver(ctx context.Context, r receiver.Receiver) (receiver.Credential, error)
+}
+
+type asker interface {
+	Ask(ctx context.Context, c receiver.Credential, q notify.Question) error
+}
+
+var errOpen = taskerr.New(taskerr.TurnCame, "turn-came", errors.New("the gate was answered"))
+
+// gate puts the question, once. Who does not take it is asked again by the machine a few times; then the gate has failed.
+func (h handler) gate(ctx context.Context, r run.Run, wave string) error {
+	g, found, err := h.store.FindGate(ctx, r.Org, r.ID, wave)
+	switch {
+	case err != nil:
+		return fmt.Errorf("finding the gate behind wave %s of run %s: %w", wave, r.ID, err)
+	case !found || g.Status != run.GateAsked:
+		return errOpen
+	case !g.AskedAt.IsZero():
+		return nil
+	}
+	refused := h.ask(ctx, r, g)
+	if refused == nil {
+		return h.store.TellGate(ctx, r.Org, r.ID, wave, true, h.now().UTC())
+	}
+	if g.Tries+1 < run.MaxGateTries {
+		return errors.Join(fmt.Errorf("asking receiver %s: %w", g.Receiver, refused), h.store.TellGate(ctx, r.Org, r.ID, wave, false, h.now().UTC()))
+	}
+	reason := fmt.Sprintf("receiver %s could not be asked: %s", g.Receiver, refused)
+	if _, err := h.store.AnswerGate(ctx, r.Org, r.ID, wave, run.GateFailed, reason, h.now().UTC()); err != nil {
+		return err
+	}
+	return errOpen
+}
+
+func (h handler) ask(ctx context.Context, r run.Run, g run.Gate) error {
+	who, err := h.store.FindReceiver(ctx, r.Org, g.Receiver)
+	if err != nil {
+		return err
+	}
+	if who.Kind != receiver.Webhook {
+		return fmt.Errorf("it is of kind %s, not webhook", who.Kind)
+	}
+	credential, err := h.secrets.OfReceiver(ctx, who)
+	if err != nil {
+		return err
+	}
+	d, err := h.store.FindDeployment(ctx, r.Org, r.DeploymentID)
+	if err != nil {
+		return err
+	}
+	targets, err := h.store.ListTargets(ctx, r.Org, r.ID)
+	if err != nil {
+		return err
+	}
+	q := notify.Question{
+		Type: "gate.asked", ID: r.ID + "." + g.Wave, At: h.now().UTC(), Org: r.Org, Run: r.ID, Deployment: d.ReleaseName, Generation: r.Generation, PlanHash: r.PlanHash,
+		Wave: g.Wave, Targets: []string{}, Until: g.Until, Callback: h.api + "/hooks/v1/orgs/" + r.Org + "/gates/" + r.ID + "." + g.Wave,
+	}
+	for _, t := range targets {
+		if t.Wave == g.Wave {
+			q.Targets = append(q.Targets, t.ClusterName)
+		}
+	}
+	slices.Sort(q.Targets)
+	return h.asker.Ask(ctx, credential, q)
+}

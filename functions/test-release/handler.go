@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/helm"
+	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/record"
+	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/run"
+	"github.com/swell-sh/swell/shared/task"
+	"github.com/swell-sh/swell/shared/taskerr"
+	"github.com/swell-sh/swell/shared/workflow"
+)
+
+type store interface {
+	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
+	FindTarget(ctx context.Context, org, run, cluster string) (run.Target, error)
+	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
+	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
+	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
+	AcquireLease(ctx context.Context, key release.Key, holder string, now, until time.Time) (fence int64, err error)
+	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
+	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
+	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
+	SetHealthy(ctx context.Context, key release.Key, revision int, verified release.Desired, at time.Time) error
+}
+
+type objects interface {
+	GetValues(ctx context.Context, org, ref string, into any) error
+}
+
+type handler struct {
+	store      store
+	objects    objects
+	clusters   kube.Opener
+	invocation func(ctx context.Context) string // distinguishes the holders of a lease
+}
+
+// handle runs the chart's tests on a release whose workloads are ready, under the release's lease. Running them again deletes what the
+// attempt before left and runs them anew.
+func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note, error) {
+	var note task.Note
+	entry, err := h.store.FindPlanEntry(ctx, ref.Org, ref.Plan, ref.Cluster)
+	if err != nil {
+		return note, fmt.Errorf("finding the plan entry of cluster %s: %w", ref.Cluster, err)
+	}
+	note.ClusterName = entry.ClusterName
+	rel, err := h.store.FindRelease(ctx, entry.Key)
+	if err != nil {
+		return note, fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
+	}
+	if rel.Desired == nil || rel.Desired.RunID != ref.Run {
+		return note, taskerr.Failed("superseded", "another run has moved this release since")
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return note, errors.New("testing a release: the function has no deadline, so its lease has no end")
+	}
+	until, holder := release.LeaseEnd(deadline), ref.Run+"/"+h.invocation(ctx)
+	fence, err := h.store.AcquireLease(ctx, entry.Key, holder, time.Now(), until)
+	if err != nil {
+		return note, fmt.Errorf("leasing release %s on cluster %s: %w", entry.Key.Name, entry.ClusterName, err)
+	}
+	t := test{handler: h, ref: ref, entry: entry, release: rel, fence: fence, until: until, deadline: deadline}
+	err = t.do(ctx)
+	if free := h.store.FreeLease(context.WithoutCancel(ctx), entry.Key, holder, fence); free != nil {
+		err = errors.Join(err, free)
+	}
+	return note, err
+}
+
+// test is one run of a release's tests under a lease.
+type test struct {
+	handler
+	ref      workflow.TargetRef
+	entry    release.PlanEntry
+	release  release.Release
+	fence    int64
+	until    time.Time
+	deadline time.Time
+}
+
+func (t test) do(ctx context.Context) error {
+	if err := t.tell(ctx); err != nil {
+		return err
+	}
+	c, err := t.store.FindCluster(ctx, t.ref.Org, t.ref.Cluster)
+	if err != nil {
+		return fmt.Errorf("finding cluster %s: %w", t.entry.ClusterName, err)
+	}
+	cred, err := t.clusters.Credential(ctx, c)
+	if err != nil {
+		return err
+	}
+	client, err := kube.New(cred, t.clusters.Policy)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	newest, err := t.newest(ctx, client)
+	if err != nil {
+		return err
+	}
+	err = t.run(ctx, cred)
+	if failed, ok := errors.AsType[*helm.Error](err); ok && (failed.Code == helm.CodeHookFailed || failed.Code == helm.CodeHookTimeout) {
+		return t.fail(ctx, client, failed)
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.store.SetHealthy(ctx, t.entry.Key, newest.Revision, *t.release.Desired, time.Now().UTC()); err != nil {
+		return fmt.Errorf("recording that release %s is healthy: %w", t.entry.Key.Name, err)
+	}
+	return nil
+}
+
+// tell says on the target what happens now.
+func (t test) tell(ctx context.Context) error {
+	target, err := t.store.FindTarget(ctx, t.ref.Org, t.ref.Run, t.ref.Cluster)
+	if err != nil {
+		return fmt.Errorf("finding target %s: %w", t.entry.ClusterName, err)
+	}
+	target.Status, target.Cause = run.TargetVerifying, "its chart's tests run"
+	if err := t.store.UpdateTarget(ctx, t.ref.Org, t.ref.Run, target); err != nil {
+		return fmt.Errorf("marking target %s as being tested: %w", t.entry.ClusterName, err)
+	}
+	return nil
+}
+
+// newest is the release's newest record, if it is still the one that this run made.
+func (t test) newest(ctx context.Context, client *kube.Client) (record.Meta, error) {
+	metas, err := record.List(ctx, client.Metadata(), t.entry.Key.Namespace)
+	if err != nil {
+		return record.Meta{}, fmt.Errorf("listing Helm's records on cluster %s: %w", t.entry.ClusterName, kube.Classify(err))
+	}
+	history := record.History(metas, record.Key{Namespace: t.entry.Key.Namespace, Name: t.entry.Key.Name})
+	if seen := record.Seen(history); seen.Absent || seen.InputHash != t.entry.InputHash || seen.LabelRevision != seen.Revision {
+		return record.Meta{}, taskerr.Failed("release-changed", "the release's newest record is not the one this run made: somebody else has changed it")
+	}
+	return history[0], nil
+}
+
+func (t test) run(ctx context.Context, cred kube.Credential) error {
+	op := helm.Op{
+		Credential: cred, AllowedNetworks: t.clusters.Policy.String(), ReleaseName: t.entry.Key.Name, Namespace: t.entry.Key.Namespace,
+		Action: release.Test, Fence: t.fence, StopMutationsAt: release.StopMutationsAt(t.until),
+		HookTimeout: min(time.Duration(t.entry.Tests)*time.Second, release.HookTimeout(t.deadline, time.Now())),
+	}
+	if err := t.objects.GetValues(ctx, t.ref.Org, t.entry.ValuesRef, &op.Values); err != nil { // to keep them out of what is told
+		return fmt.Errorf("reading the values of release %s: %w", t.entry.Key.Name, err)
+	}
+	_, err := helm.Apply(ctx, op)
+	return err
+}
+
+// fail marks Helm's record as failed, so that nobody takes the release for good.
+func (t test) fail(ctx context.Context, client *kube.Client, failed *helm.Error) error {
+	cause := fmt.Sprintf("%s: %s", failed.Object, failed.Cause)
+	if failed.Code == helm.CodeHookTimeout {
+		cause = fmt.Sprintf("%s had not ended after %d s", failed.Object, t.entry.Tests)
+	}
+	newest, err := t.newest(ctx, client) // the tests were written into it
+	if err != nil {
+		return err
+	}
+	if err := record.MarkFailed(ctx, client.Kubernetes().CoreV1(), newest, "test failed: "+cause); err != nil {
+		return fmt.Errorf("marking release %s on cluster %s as failed: %w", t.entry.Key.Name, t.entry.ClusterName, kube.Classify(err))
+	}
+	if o := t.release.Observed; o != nil {
+		observed := *o
+		observed.Status, observed.At = "failed", time.Now().UTC()
+		if _, err := t.store.SetObserved(ctx, t.entry.Key, observed, o); err != nil {
+			return fmt.Errorf("recording release %s as failed: %w", t.entry.Key.Name, err)
+		}
+	}
+	if err := t.store.SetHealth(ctx, t.entry.Key, release.Unhealthy, cause, time.Now().UTC()); err != nil {
+		return fmt.Errorf("recording the health of release %s: %w", t.entry.Key.Name, err)
+	}
+	return taskerr.Failed("test-failed", "%s", cause)
+}
