@@ -92,6 +92,7 @@ func (s *scene) environment() []string {
 func functionEnvironment(table, bucket string) []string {
 	return []string{
 		"TABLE_NAME=" + table, "BUCKET_NAME=" + bucket, "API_KEY_SECRET=none", "ALLOWED_NETWORKS=127.0.0.0/8", "MACHINE_ARN_PREFIX=none",
+		"CHECKS_QUEUE_URL=none", "DELIVERIES_QUEUE_URL=none",
 		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none",
 	}
 }

@@ -79,7 +79,7 @@ func (b *bench) webhookTime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := startWorker(ctx, path, append(s.environment(), "CHECKS_QUEUE_URL=none", "AWS_ENDPOINT_URL="+table.url))
+	w, err := startWorker(ctx, path, append(s.environment(), "AWS_ENDPOINT_URL="+table.url))
 	if err != nil {
 		return err
 	}

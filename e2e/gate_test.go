@@ -104,6 +104,11 @@ func TestAGateBetweenWaves(t *testing.T) {
 	a := newApp(t, swell.group, "gated")
 	waves := intent{"waves": []intent{{"name": "canary", "clusters": []string{clusterA}, "gate": intent{"receiver": name, "timeout": "5m"}}}}
 
+	stranger := intent{"waves": []intent{{"name": "canary", "clusters": []string{clusterA}, "gate": intent{"receiver": "nobody"}}}}
+	if refused := do(t, http.MethodPost, "/clustergroups/"+swell.group+"/deployments", intent{"name": pushDemo(t), "releaseName": a.name, "rollout": stranger}); refused.status != 422 ||
+		refused.problem.Code != "receiver-unknown" || refused.problem.Field != "rollout.waves[0].gate.receiver" {
+		t.Errorf("answered %d %s", refused.status, refused.raw)
+	}
 	first := a.create(intent{"name": pushDemo(t), "rollout": waves})
 	q := j.await(t, 1)
 	if q.Wave != "canary" || len(q.Targets) != 1 || q.Targets[0] != clusterA || q.Run != first.Run || q.Deployment != a.name || q.Generation != 1 || q.PlanHash == "" {

@@ -20,12 +20,14 @@ var demoClusters = []struct{ name, cloud, distribution, location, replicas strin
 }
 
 const (
-	demoGroup   = "multi-cloud"
-	demoRelease = "demo"
+	demoGroup    = "multi-cloud"
+	demoRelease  = "demo"
+	demoReceiver = "demo-chat"
 )
 
 // demo shows the main job with the commands that a person would type: one chart on a group of clusters, with an override each; a change that is
-// foreseen and carried out; somebody's change by hand, found and repaired; and the way back.
+// foreseen and carried out; somebody's change by hand, found and repaired; the way back; and a bad image, which gets no further than the first
+// cluster.
 func (s *stack) demo(ctx context.Context) error {
 	start := time.Now()
 	if err := s.buildHelm(ctx); err != nil {
@@ -62,6 +64,7 @@ func (s *stack) demo(ctx context.Context) error {
 	d.say("Every generation is kept:", "swell", "history", demoRelease, "--group", demoGroup)
 	d.say("Take the change back, on all clusters:", "swell", "rollback", demoRelease, found(deployed, `generation (\d+)`), "--group", demoGroup, "--watch")
 	d.status("And all is as it was:")
+	d.badImage(first, found(deployed, `generation (\d+)`))
 	if d.err != nil {
 		return d.err
 	}
@@ -75,6 +78,39 @@ The demonstration took %.0f s. To look further:
   make down                                        stops all; make clean forgets all
 `, time.Since(start).Seconds(), demoClusters[0].name)
 	return nil
+}
+
+// badImage gives the group an image that does not exist, and shows how far that gets.
+func (d *demonstration) badImage(canary, good string) {
+	if d.err != nil {
+		return
+	}
+	chat, err := openChat(d.ctx)
+	if err != nil {
+		d.err = err
+		return
+	}
+	defer chat.close()
+	_ = d.command("swell", "receiver", "delete", demoReceiver).Run() // of a demonstration that was cut short
+	d.say("Have a chat channel told of runs (here: a server on loopback that takes what Slack takes):",
+		"sh", "-c", "echo "+chat.url+" | swell receiver create "+demoReceiver+" --kind slack --url-stdin --event run.failed --event run.partial")
+	d.fails("Roll out an image that does not exist: to one cluster first, and back to what was healthy where it fails.",
+		"swell", "deploy", demoRelease, "--group", demoGroup, "--chart", "charts/demo", "--reuse-values", "--set", "image.tag=missing",
+		"--canary", canary, "--max-failures", "0", "--remediation", "rollback", "--watch")
+	d.status("The canary runs what it ran before, the other cluster was never touched:")
+	if d.err != nil {
+		return
+	}
+	said := chat.wait(d.ctx, 30*time.Second)
+	d.tell("\nThe chat channel got %d message(s):\n", len(said))
+	for _, message := range said {
+		d.tell("  | %s\n", strings.ReplaceAll(strings.TrimSpace(message), "\n", "\n  | "))
+	}
+	if len(said) != 1 {
+		d.err = fmt.Errorf("the chat channel got %d messages, not one", len(said))
+	}
+	d.say("Enough of that:", "swell", "receiver", "delete", demoReceiver)
+	d.say("Back to the image that runs:", "swell", "rollback", demoRelease, good, "--group", demoGroup, "--watch")
 }
 
 // buildHelm builds Helm's own command line, at the version that Swell links: any other helm 3 does as well.
@@ -123,6 +159,19 @@ func (d *demonstration) say(why string, command ...string) string {
 		d.err = fmt.Errorf("%s: %w", shown(command), err)
 	}
 	return printed.String()
+}
+
+// fails runs a command that should fail.
+func (d *demonstration) fails(why string, command ...string) {
+	if d.err != nil {
+		return
+	}
+	d.say(why, command...)
+	if d.err == nil {
+		d.err = fmt.Errorf("%s: it did not fail", shown(command))
+		return
+	}
+	d.err = nil
 }
 
 // found is what a command said that the next one needs.

@@ -28,18 +28,22 @@ type machine struct {
 }
 
 type state struct {
-	Type           string
-	Comment        string
-	Resource       string
-	Parameters     struct{ FunctionName string }
-	TimeoutSeconds int
-	Next           string
-	End            bool
-	Default        string
-	Retry          []rule
-	Catch          []rule
-	Choices        []rule
-	ItemProcessor  *machine
+	Type       string
+	Comment    string
+	Resource   string
+	Parameters struct {
+		FunctionName string
+		Payload      map[string]any
+	}
+	TimeoutSeconds   int
+	HeartbeatSeconds int
+	Next             string
+	End              bool
+	Default          string
+	Retry            []rule
+	Catch            []rule
+	Choices          []rule
+	ItemProcessor    *machine
 }
 
 type rule struct {
@@ -189,6 +193,33 @@ func TestMachinesBranchOnNamesThatTasksHave(t *testing.T) {
 		if !used[e] {
 			t.Errorf("no machine branches on %q", e)
 		}
+	}
+}
+
+// Nobody may ever answer: a Task with a token ends by time, too, and then goes on; its function is handed the token.
+func TestATaskThatIsAnsweredEndsByItself(t *testing.T) {
+	found := 0
+	for name, m := range machines(t) {
+		m.walk(func(at string, s state) {
+			if s.Resource != withToken {
+				return
+			}
+			found++
+			if s.HeartbeatSeconds >= s.TimeoutSeconds {
+				t.Errorf("%s: %s waits %d s, but %d s for a heartbeat", name, at, s.TimeoutSeconds, s.HeartbeatSeconds)
+			}
+			if s.Parameters.Payload["token.$"] != "$$.Task.Token" {
+				t.Errorf("%s: the function of %s is not handed the token", name, at)
+			}
+			if !slices.ContainsFunc(s.Catch, func(r rule) bool {
+				return r.Next == s.Next && (slices.Contains(r.ErrorEquals, "States.Timeout") || slices.Contains(r.ErrorEquals, "States.ALL"))
+			}) {
+				t.Errorf("%s: %s does not go on when its time is over", name, at)
+			}
+		})
+	}
+	if found == 0 {
+		t.Error("no Task is answered")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -52,6 +53,7 @@ func run(ctx context.Context, log *slog.Logger) error {
 	if err := follower.Start(ctx); err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // the first lists took more than is ever needed again
 	go sender.Run(ctx)
 	return follower.Run(ctx)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/receiver"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/repository"
 	"github.com/swell-sh/swell/shared/run"
@@ -33,6 +34,7 @@ type store interface {
 	FindClusters(ctx context.Context, org string, ids []string) (map[string]cluster.Cluster, error)
 	FindDeploymentByName(ctx context.Context, org, groupID, releaseName string) (deployment.Deployment, error)
 	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
+	FindReceiver(ctx context.Context, org, name string) (receiver.Receiver, error)
 	ListDeployments(ctx context.Context, org, groupID string, page dynamo.Page) ([]deployment.Deployment, string, error)
 	ListGenerations(ctx context.Context, org, deploymentID string, page dynamo.Page) ([]deployment.Generation, string, error)
 	FindReleases(ctx context.Context, keys []release.Key) (map[release.Key]release.Release, error)

@@ -58,7 +58,7 @@ func (in intake) admit(ctx context.Context, groupID string, field openapi.FieldQ
 	if err != nil {
 		return accepted{}, err
 	}
-	gated, err := in.gates(was)
+	gated, err := in.gates(ctx, was)
 	if err != nil {
 		return accepted{}, err
 	}

@@ -25,7 +25,7 @@ func (h handler) ListClusters(w http.ResponseWriter, r *http.Request, org openap
 		h.fail(w, r, err)
 		return
 	}
-	list := openapi.ClusterList{NextCursor: next}
+	list := openapi.ClusterList{NextCursor: next, Items: make([]openapi.Cluster, 0, len(clusters))}
 	for _, c := range clusters {
 		list.Items = append(list.Items, openapi.ClusterOf(c))
 	}

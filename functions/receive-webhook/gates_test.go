@@ -168,3 +168,9 @@ func FuzzGateAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestAnAnswerThatIsNoneHasItsCode(t *testing.T) {
+	if _, err := readAnswer([]byte(`{"type":"gate.asked"}`)); !problem.Is(err, "gate-answer-invalid") {
+		t.Errorf("got %v", err)
+	}
+}

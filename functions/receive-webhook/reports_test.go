@@ -53,22 +53,22 @@ func report(state relay.State, seconds int) relay.Report {
 	}
 }
 
-func send(t testing.TB, h http.Handler, url string, body []byte, at time.Time, keys ...webhook.Key) *httptest.ResponseRecorder {
-	t.Helper()
+func send(tb testing.TB, h http.Handler, url string, body []byte, at time.Time, keys ...webhook.Key) *httptest.ResponseRecorder {
+	tb.Helper()
 	r, err := relaytest.Request(context.Background(), url, body, at, keys...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
 }
 
-func delivery(t testing.TB, reports ...relay.Report) []byte {
-	t.Helper()
+func delivery(tb testing.TB, reports ...relay.Report) []byte {
+	tb.Helper()
 	raw, err := json.Marshal(relaytest.Delivery(reports...))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return raw
 }

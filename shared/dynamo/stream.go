@@ -83,7 +83,7 @@ func readerOf(k key) (reader, error) {
 func readAs[I, T any](org string, from func(I) T) reader {
 	return func(av map[string]types.AttributeValue) (any, error) {
 		if len(av) == 0 {
-			return nil, nil //nolint:nilnil // there was no item
+			return nil, nil // there was no item
 		}
 		if says := text(av, "Org"); says != org {
 			return nil, fmt.Errorf("it says that its org is %q", says)

@@ -37,15 +37,20 @@ func Status(u *unstructured.Unstructured) (result *status.Result) {
 			return inProgress("it is not available")
 		}
 	case group == "" && kind == "Pod":
-		phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
-		if phase == "Failed" {
-			return &status.Result{Status: status.FailedStatus, Message: result.Message}
-		}
-		if result.Status == status.FailedStatus {
-			return inProgress(result.Message)
-		}
+		return ofLonePod(u, result)
 	default:
 		return ofCustom(u, result)
+	}
+	return result
+}
+
+func ofLonePod(u *unstructured.Unstructured, result *status.Result) *status.Result {
+	phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
+	switch {
+	case phase == "Failed":
+		return &status.Result{Status: status.FailedStatus, Message: result.Message}
+	case result.Status == status.FailedStatus:
+		return inProgress(result.Message)
 	}
 	return result
 }

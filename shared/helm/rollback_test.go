@@ -17,8 +17,8 @@ import (
 	"github.com/swell-sh/swell/shared/release"
 )
 
-// live is the set of objects of the release, without what the server keeps of their history.
-func live(server *kubetest.Server) map[string]map[string]any {
+// objectsOf is the set of objects of the release, without what the server keeps of their history.
+func objectsOf(server *kubetest.Server) map[string]map[string]any {
 	set := map[string]map[string]any{}
 	for _, o := range server.Objects("configmaps", "deployments", "services") {
 		meta := o["metadata"].(map[string]any)
@@ -56,7 +56,7 @@ func TestRollbackBringsTheSameObjectsBack(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, kubetest.Options{})
 	apply(t, newOp(t, server, release.Install, good(), map[string]any{"replicas": 2}))
-	before := live(server)
+	before := objectsOf(server)
 	storage := byHand(t, server.Credential(), namespace)
 	for n, extra := range []string{"first", "second"} { // two tries that did not run, each with an object of its own
 		op := newOp(t, server, release.Upgrade, bad(extra), map[string]any{"image": "registry.example/web:missing"})
@@ -75,7 +75,7 @@ func TestRollbackBringsTheSameObjectsBack(t *testing.T) {
 	if diff := cmp.Diff(want, settled(got)); diff != "" {
 		t.Errorf("rollback (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(before, live(server)); diff != "" {
+	if diff := cmp.Diff(before, objectsOf(server)); diff != "" {
 		t.Errorf("the live objects (-before +after):\n%s", diff)
 	}
 	all := history(t, server.Credential(), namespace)
@@ -138,7 +138,7 @@ func TestRollbackRefusedAnywhere(t *testing.T) {
 	for at := 0; ; at++ {
 		server := newServer(t, kubetest.Options{})
 		apply(t, newOp(t, server, release.Install, good(), map[string]any{"replicas": 2}))
-		before := live(server)
+		before := objectsOf(server)
 		apply(t, newOp(t, server, release.Upgrade, bad("extra"), nil))
 		storage := byHand(t, server.Credential(), namespace)
 		setStatus(t, storage, 2, helmrelease.StatusFailed)
@@ -168,7 +168,7 @@ func TestRollbackRefusedAnywhere(t *testing.T) {
 		if got := apply(t, rollBack(t, server, 4, 1)); got.Status != "deployed" {
 			t.Errorf("refused from request %d: %+v", at, got)
 		}
-		if diff := cmp.Diff(before, live(server)); diff != "" {
+		if diff := cmp.Diff(before, objectsOf(server)); diff != "" {
 			t.Errorf("refused from request %d: the live objects (-before +after):\n%s", at, diff)
 		}
 		server.Close()
@@ -179,7 +179,7 @@ func setUpKill(t *testing.T) (*kubetest.Server, map[string]map[string]any) {
 	t.Helper()
 	server := newServer(t, kubetest.Options{})
 	apply(t, newOp(t, server, release.Install, good(), nil))
-	before := live(server)
+	before := objectsOf(server)
 	apply(t, newOp(t, server, release.Upgrade, bad("extra"), nil))
 	setStatus(t, byHand(t, server.Credential(), namespace), 2, helmrelease.StatusFailed)
 	return server, before
@@ -205,7 +205,7 @@ func TestRollbackKilled(t *testing.T) {
 	}
 	setStatus(t, storage, 3, helmrelease.StatusFailed)
 	apply(t, rollBack(t, server, 5, 1))
-	if diff := cmp.Diff(before, live(server)); diff != "" {
+	if diff := cmp.Diff(before, objectsOf(server)); diff != "" {
 		t.Errorf("the live objects (-before +after):\n%s", diff)
 	}
 }

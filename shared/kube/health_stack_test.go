@@ -9,9 +9,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
+	intent "github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/healthcheck"
 	"github.com/swell-sh/swell/shared/kube"
 )
 
@@ -73,6 +76,52 @@ func TestRealWorkloadsFailFast(t *testing.T) {
 				}
 				return r.Ready
 			})
+		}
+	}
+}
+
+// On a real API server: custom resources by convention and by a user's rules, for as long as their controller says nothing, too.
+func TestRealCustomKinds(t *testing.T) {
+	client := real(t)
+	const namespace = "swell-kube-custom"
+	names, err := client.ApplyCRDs(t.Context(), []byte(crd("gizmos", "Gizmo")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = client.Dynamic().Resource(definitions).Delete(t.Context(), names[0], metav1.DeleteOptions{})
+		_ = client.Kubernetes().CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{})
+	}()
+	eventually(t, "an established type and its namespace", func() bool {
+		waiting, err := client.CRDsEstablished(t.Context(), names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.EnsureNamespace(t.Context(), namespace)
+		return err == nil && len(waiting) == 0
+	})
+	client.Refresh()
+	const manifest = "apiVersion: example.com/v1\nkind: Gizmo\nmetadata: {name: one}\n"
+	u := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(manifest), &u.Object); err != nil {
+		t.Fatal(err)
+	}
+	gizmos := client.Dynamic().Resource(schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "gizmos"}).Namespace(namespace)
+	if _, err := gizmos.Create(t.Context(), u, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for expression, want := range map[string]string{"": "Current", "has(spec.ready)": "InProgress", "metadata.name == 'one'": "Current"} {
+		var rules kube.Rules
+		if expression != "" {
+			compiled, err := healthcheck.Compile([]intent.HealthCheck{{APIVersion: "example.com/v1", Kind: "Gizmo", Current: expression}}, namespace)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rules = compiled
+		}
+		r, err := client.Readiness(t.Context(), []byte(manifest), namespace, rules)
+		if err != nil || len(r.Objects) != 1 || r.Objects[0].State != want {
+			t.Errorf("%q: %+v, %v", expression, r, err)
 		}
 	}
 }

@@ -39,7 +39,9 @@ func (q *Queue) SendLater(ctx context.Context, body any, wait time.Duration) err
 	if err != nil {
 		return fmt.Errorf("sending a message: %w", err)
 	}
-	if _, err := q.api.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String(string(raw)), DelaySeconds: int32((wait + time.Second - 1) / time.Second)}); err != nil {
+	const most = 15 * time.Minute                                       // of SQS
+	seconds := int32((min(wait, most) + time.Second - 1) / time.Second) //nolint:gosec // 900 at most
+	if _, err := q.api.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String(string(raw)), DelaySeconds: seconds}); err != nil {
 		return fmt.Errorf("sending a message: %w", err)
 	}
 	return nil

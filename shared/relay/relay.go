@@ -6,7 +6,7 @@ import "time"
 
 // Delivery is one signed request of a relay. It may come twice, late and out of order.
 type Delivery struct {
-	Relay    string    `json:"relay"` // version of the relay
+	Relay    string    `json:"relay"`         // version of the relay
 	Key      string    `json:"key,omitempty"` // the name of the key that it signs with, by which a rotation ends
 	SentAt   time.Time `json:"sentAt"`
 	Cluster  *Cluster  `json:"cluster,omitempty"` // with every heartbeat

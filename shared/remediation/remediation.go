@@ -126,9 +126,10 @@ func (f Failure) wayBack() (entry *release.PlanEntry, code, cause string) {
 	return nil, "", ""
 }
 
-// backTo is base as a rollback to that revision.
+// backTo is base as a rollback to that revision. The chart's tests passed when it was found healthy; its workloads are looked at again.
 func backTo(base release.PlanEntry, revision int) release.PlanEntry {
 	base.Action, base.SeenRevision, base.Capabilities, base.ManifestRef = release.Rollback, 0, "", ""
+	base.Tests = 0
 	base.TakeBack = release.TakeBack{RollbackTo: revision}
 	return base
 }

@@ -16,7 +16,7 @@ import (
 var (
 	key     = release.Key{Org: "o", ClusterID: "c", Namespace: "web", Name: "web"}
 	theRun  = run.Run{Org: "o", ID: "r", Type: run.Deploy, Generation: 2, Before: 1, PlanHash: "own"}
-	healthy = release.PlanEntry{PlanHash: "p1", ClusterID: "c", Key: key, Action: release.Install, InputHash: "good", ValuesRef: "v1", Generation: 1, Timeout: 60, SeenRevision: 2, ManifestRef: "m"}
+	healthy = release.PlanEntry{PlanHash: "p1", ClusterID: "c", Key: key, Action: release.Install, InputHash: "good", ValuesRef: "v1", Generation: 1, Timeout: 60, SeenRevision: 2, ManifestRef: "m", Tests: 30}
 )
 
 // failed is a release whose revision 4 this run made over revision 3, which was healthy.
@@ -122,6 +122,7 @@ func TestTheEntryOfARollbackIsThatOfTheHealthyRevision(t *testing.T) {
 	remedy, entry := failure(func(f *remediation.Failure) { f.Policy.AcrossHandMade = true }).Next()
 	want := healthy
 	want.PlanHash, want.Action, want.SeenRevision, want.ManifestRef = remedy.Plan, release.Rollback, 0, ""
+	want.Tests = 0
 	want.TakeBack = release.TakeBack{TakesBack: true, RollbackTo: 3, AcrossHandMade: true}
 	if diff := cmp.Diff(want, *entry); diff != "" {
 		t.Error(diff)

@@ -219,21 +219,6 @@ func (s Source) Path() string {
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git"))
 }
 
-// Authority is the host and port that the source's credential is for; empty for a URL without TLS, to which none is sent.
-func (s Source) Authority() string { return authority(s.URL) }
-
-func authority(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return strings.ToLower(u.Hostname()) + ":" + port
-}
-
 // Hook is the path of the source's webhook, beneath the installation's URL.
 func (s Source) Hook() string { return "/hooks/v1/orgs/" + s.Org + "/sources/" + s.Name }
 

@@ -22,13 +22,13 @@ var (
 	body = []byte(`{"test": 2432232314}`)
 )
 
-func key(t testing.TB, n byte) webhook.Key {
-	t.Helper()
+func key(tb testing.TB, n byte) webhook.Key {
+	tb.Helper()
 	return webhook.KeyOf(bytes.Repeat([]byte{n}, 32))
 }
 
-func signed(t testing.TB, keys ...webhook.Key) http.Header {
-	t.Helper()
+func signed(tb testing.TB, keys ...webhook.Key) http.Header {
+	tb.Helper()
 	header := http.Header{}
 	webhook.Sign(header, webhook.Message{ID: "msg_1", At: now}, body, keys...)
 	return header

@@ -68,6 +68,9 @@ func (in *installation) CreateDeployment(w http.ResponseWriter, r *http.Request,
 		Mode: openapi.ModeDetect, TimeoutSeconds: 600, CreatedAt: epoch, UpdatedAt: epoch, Values: request.Values, ValueOverrides: request.ValueOverrides, SecretPaths: request.SecretPaths,
 	}
 	d.Tests, d.Rollout = request.Tests, request.Rollout
+	if d.Remediation = request.Remediation; request.Atomic != nil {
+		d.Atomic = *request.Atomic
+	}
 	if request.DependsOn != nil {
 		d.DependsOn = *request.DependsOn
 	}
@@ -172,7 +175,7 @@ func (in *installation) ListRuns(w http.ResponseWriter, _ *http.Request, _ strin
 func summary(r openapi.RunDetails) openapi.Run {
 	return openapi.Run{
 		ID: r.ID, Type: r.Type, Status: r.Status, Actor: r.Actor, Trigger: r.Trigger, Deployment: r.Deployment,
-		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt, Counts: r.Counts,
+		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, EndedAt: r.EndedAt, Counts: r.Counts, Paused: r.Paused, Reverting: r.Reverting,
 	}
 }
 
