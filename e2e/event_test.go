@@ -251,9 +251,10 @@ func TestReceiversAreTold(t *testing.T) {
 	if len(about) != 1 || !strings.Contains(about[0], clusterA+" (not-ready)") || !strings.Contains(about[0], clusterB+" (not-ready)") || !strings.Contains(about[0], "swell run get "+r.ID) {
 		t.Errorf("%d messages of the run's end: %v", len(about), about)
 	}
-	must(t, http.StatusOK, http.MethodGet, slack, nil, &shown)
-	if shown.LastSentAt.IsZero() || !shown.FailingSince.IsZero() || strings.Contains(shown.Host, "hunter2") {
-		t.Errorf("the receiver that was told is %+v", shown)
+	var fine openapi.Receiver
+	must(t, http.StatusOK, http.MethodGet, slack, nil, &fine)
+	if fine.LastSentAt.IsZero() || !fine.FailingSince.IsZero() || strings.Contains(fine.Host, "hunter2") {
+		t.Errorf("the receiver that was told is %+v", fine)
 	}
 
 	var tried openapi.ReceiverTest

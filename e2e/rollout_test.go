@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,16 +19,19 @@ func canaryOf(cluster, bake string) values {
 }
 
 // awaitTarget waits until the target of a run is so far.
-func awaitTarget(t *testing.T, run, cluster string, want openapi.RunTargetStatus) openapi.RunDetails {
+func awaitTarget(t *testing.T, run, cluster string, want openapi.RunTargetStatus) {
 	t.Helper()
 	var r openapi.RunDetails
-	if err := poll(t.Context(), 2*time.Minute, func() (bool, error) {
+	far := func() bool {
+		return slices.ContainsFunc(r.Targets, func(target openapi.RunTarget) bool { return target.ClusterName == cluster && target.Status == want })
+	}
+	err := poll(t.Context(), 2*time.Minute, func() (bool, error) {
 		r = getRun(t, run)
-		return targetOf(t, r, cluster).Status == want || over(r.Status), nil
-	}); err != nil || targetOf(t, r, cluster).Status != want {
+		return far() || over(r.Status), nil
+	})
+	if err != nil || !far() {
 		t.Fatalf("waiting for %s to be %s: %v; %s", cluster, want, err, describe(r))
 	}
-	return r
 }
 
 func turn(t *testing.T, run, how string) openapi.Run {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,8 +18,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/swell-sh/swell/shared/openapi"
 )
@@ -164,24 +164,30 @@ func TestImageOfECRDeploys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var event struct {
-		Detail map[string]any `json:"detail"`
-	}
+	var event map[string]any
 	if err := json.Unmarshal(raw, &event); err != nil {
 		t.Fatal(err)
 	}
-	event.Detail["repository-name"] = repository
-	detail, err := json.Marshal(event.Detail)
+	event["id"], event["account"], event["region"] = unique("event"), account, swell.aws.Region
+	event["detail"].(map[string]any)["repository-name"] = repository
+	body, err := json.Marshal(event)
 	if err != nil {
 		t.Fatal(err)
 	}
-	put, err := eventbridge.NewFromConfig(swell.aws).PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{
-		{Source: aws.String("aws.ecr"), DetailType: aws.String("ECR Image Action"), Detail: aws.String(string(detail))},
-	}})
-	if err != nil || put.FailedEntryCount > 0 {
-		t.Fatalf("%v, %+v", err, put)
+	// The local AWS refuses events of AWS' own sources, as AWS does: the message is put where the rule on the bus puts it.
+	queues := sqs.NewFromConfig(swell.aws)
+	list, err := queues.ListQueues(t.Context(), &sqs.ListQueuesInput{QueueNamePrefix: aws.String("swell-Data-")})
+	if err != nil {
+		t.Fatal(err)
 	}
-	d := f.outcome(aws.ToString(put.Entries[0].EventId))
+	at := slices.IndexFunc(list.QueueUrls, func(url string) bool { return strings.Contains(url, "-Deliveries-") })
+	if at < 0 {
+		t.Fatalf("there is no queue of deliveries in %v", list.QueueUrls)
+	}
+	if _, err := queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &list.QueueUrls[at], MessageBody: aws.String(string(body))}); err != nil {
+		t.Fatal(err)
+	}
+	d := f.outcome(event["id"].(string))
 	if d.Outcome != openapi.DeliveryOutcomeAccepted || len(d.Rules) != 1 {
 		t.Fatalf("delivery %+v was not accepted", d)
 	}

@@ -9,6 +9,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -310,7 +312,7 @@ func TestImagesDeploy(t *testing.T) {
 	for kind, file := range map[string]string{"dockerhub": "dockerhub-push", "ghcr": "ghcr-package", "harbor": "harbor-push", "generic": "generic-image"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			host := httptest.NewServer(registry.New())
+			host := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 			t.Cleanup(host.Close)
 			tag := func(tags ...string) {
 				for _, tag := range tags {

@@ -9,6 +9,7 @@ import (
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/relay"
 )
 
 // ListClusters answers the clusters of an org, as last seen.
@@ -69,6 +70,12 @@ func (h handler) DeleteCluster(w http.ResponseWriter, r *http.Request, org opena
 func (h handler) deleteCredential(ctx context.Context, c cluster.Cluster) {
 	if err := h.secrets.Delete(ctx, cluster.SecretName(c.Org, c.ID)); err != nil {
 		h.log.ErrorContext(ctx, "deleting the credential of a deleted cluster", "cluster", c.ID, "error", err)
+	}
+	if c.RelaySetup == (cluster.RelaySetup{}) {
+		return
+	}
+	if err := h.secrets.Delete(ctx, relay.KeysName(c.Org, c.ID)); err != nil { // a relay that was left there is refused from now on
+		h.log.ErrorContext(ctx, "deleting the keys of a deleted cluster's relay", "cluster", c.ID, "error", err)
 	}
 }
 

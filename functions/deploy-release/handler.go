@@ -166,13 +166,8 @@ func (v verb) do(ctx context.Context, planHash string) error {
 	if err != nil {
 		return fmt.Errorf("finding release %s: %w", v.entry.Key.Name, err)
 	}
-	if v.entry.TakesBack {
-		if err := v.mayTakeBack(ctx, rel, history); err != nil {
-			return err
-		}
-		if err := v.want(ctx, planHash); err != nil {
-			return err
-		}
+	if err := v.turnBack(ctx, planHash, rel, history); err != nil {
+		return err
 	}
 	decision, live, err := v.decide(ctx, client, rel, history)
 	if err != nil {

@@ -10,6 +10,17 @@ import (
 	"github.com/swell-sh/swell/shared/taskerr"
 )
 
+// turnBack moves the desired state of a release that is taken back, once the cluster shows that it may be.
+func (v verb) turnBack(ctx context.Context, planHash string, rel release.Release, history []record.Meta) error {
+	if !v.entry.TakesBack {
+		return nil
+	}
+	if err := v.mayTakeBack(ctx, rel, history); err != nil {
+		return err
+	}
+	return v.want(ctx, planHash)
+}
+
 // mayTakeBack refuses a way back that leads to or across what it must not, as the cluster has it. What a person made by hand and goes with it is
 // said on the target.
 func (v verb) mayTakeBack(ctx context.Context, rel release.Release, history []record.Meta) error {

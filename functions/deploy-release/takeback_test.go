@@ -170,14 +170,14 @@ func TestRollbackThatMustNotBe(t *testing.T) {
 		code    string // empty: it is done
 		says    string
 	}{
-		"across a person's revision":          {func(t *testing.T, k *withTarget, h handler) { k.byHand(t, h) }, backTo(1, 1), "rollback-hand-made", "revision 3, deployed, made by hand"},
-		"across a person's revision, allowed": {func(t *testing.T, k *withTarget, h handler) { k.byHand(t, h) }, across, "", "revision 3, deployed, made by hand"},
-		"the record is gone": {func(t *testing.T, k *withTarget, _ handler) {
+		"across a person's revision":          {func(t *testing.T, k *withTarget, h handler) { t.Helper(); k.byHand(t, h) }, backTo(1, 1), "rollback-hand-made", "revision 3, deployed, made by hand"},
+		"across a person's revision, allowed": {func(t *testing.T, k *withTarget, h handler) { t.Helper(); k.byHand(t, h) }, across, "", "revision 3, deployed, made by hand"},
+		"the record is gone": {func(_ *testing.T, k *withTarget, _ handler) {
 			k.server.Remove("secrets", key.Namespace, record.SecretName(key.Name, 1))
 		}, backTo(1, 1), "rollback-gone", "revision 1"},
 		"to the one that failed":      {func(*testing.T, *withTarget, handler) {}, backTo(2, 2), "rollback-across-failed", "revision 2 is failed"},
 		"away with what was there":    {func(*testing.T, *withTarget, handler) {}, release.AbsentEntry(key, "demo", 2), "remedy-not-first", "run run-1"},
-		"across another run's failed": {func(t *testing.T, k *withTarget, h handler) { k.fail(t, h, k.deploy(t, h, 3)[0]) }, backTo(1, 1), "rollback-across-failed", "revision 3 of run run-3"},
+		"across another run's failed": {func(t *testing.T, k *withTarget, h handler) { t.Helper(); k.fail(t, h, k.deploy(t, h, 3)[0]) }, backTo(1, 1), "rollback-across-failed", "revision 3 of run run-3"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

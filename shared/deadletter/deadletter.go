@@ -4,6 +4,7 @@ package deadletter
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -85,8 +86,10 @@ func (i *Installation) look(ctx context.Context, q Queue) (Queue, error) {
 	if q.Messages == 0 {
 		return q, nil
 	}
-	messages, err := i.receive(ctx, q.url, 0)
+	messages, err := i.receive(ctx, q.url)
 	for _, m := range messages {
+		_, unhidden := i.queues.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q.url, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0})
+		err = errors.Join(err, unhidden)
 		milliseconds, _ := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64) // as above
 		if at := time.UnixMilli(milliseconds).UTC(); q.Oldest.IsZero() || at.Before(q.Oldest) {
 			q.Oldest, q.Reason = at, reason(aws.ToString(m.Body))
@@ -103,8 +106,11 @@ func (i *Installation) attributes(ctx context.Context, url string) (map[string]s
 	return out.Attributes, nil
 }
 
-func (i *Installation) receive(ctx context.Context, url string, hidden int32) ([]types.Message, error) {
-	out, err := i.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, VisibilityTimeout: hidden,
+// hiddenFor is how many seconds a message is nobody else's once it is received.
+const hiddenFor = 60
+
+func (i *Installation) receive(ctx context.Context, url string) ([]types.Message, error) {
+	out, err := i.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, VisibilityTimeout: hiddenFor,
 		MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll}})
 	if err != nil {
 		return nil, err
@@ -141,9 +147,6 @@ func reason(body string) string {
 	return body
 }
 
-// hiddenFor is how long a message is nobody else's while it is handed on.
-const hiddenFor = 60
-
 // Redrive hands the messages that lie in the queue now to who gave them up: to the queue that they come from, or, if they are records of the table's
 // stream, to the function. Each is deleted once it is handed on; one that fails again comes back.
 func (i *Installation) Redrive(ctx context.Context, q Queue) (moved int, err error) {
@@ -152,7 +155,7 @@ func (i *Installation) Redrive(ctx context.Context, q Queue) (moved int, err err
 		return 0, err
 	}
 	for moved < q.Messages {
-		messages, err := i.receive(ctx, q.url, hiddenFor)
+		messages, err := i.receive(ctx, q.url)
 		if err != nil || len(messages) == 0 {
 			return moved, err
 		}

@@ -194,7 +194,7 @@ func sample(t *testing.T, typ event.Type) event.Event {
 	if len(all) == 0 {
 		t.Fatalf("no change means %s", typ)
 	}
-	return slices.MinFunc(all, func(a, b event.Event) int { return strings.Compare(a.ID, b.ID) })
+	return slices.MinFunc(all, func(a, b event.Event) int { return strings.Compare(string(indented(t, a)), string(indented(t, b))) })
 }
 
 func TestNamesAndCounts(t *testing.T) {

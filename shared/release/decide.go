@@ -90,13 +90,7 @@ func Decide(seen Seen, want Want, policy Policy, now time.Time) Decision {
 // converge says what brings a cluster from what was seen to what is wanted.
 func converge(seen Seen, want Want, now time.Time) Decision {
 	if seen.Absent || seen.Status == "uninstalled" {
-		if want.Absent {
-			return Decision{Action: None}
-		}
-		if want.Rollback {
-			return Decision{Action: Refuse, Code: CodeGone, Reason: "the release is not there any more, so there is no revision to go back to"}
-		}
-		return Decision{Action: Install}
+		return want.ofNothing()
 	}
 	ours := seen.OwnerLabel == OwnerLabel(want.Owner)
 	switch {
@@ -110,15 +104,32 @@ func converge(seen Seen, want Want, now time.Time) Decision {
 		return Decision{Action: Uninstall}
 	case seen.pending():
 		return Decision{Action: Recover}
-	case !seen.has(want) && want.Rollback:
-		return Decision{Action: Rollback}
 	case !seen.has(want):
-		return Decision{Action: Upgrade}
+		return Decision{Action: want.verb()}
 	case seen.Drifted > 0:
 		return Decision{Action: Repair}
 	default:
 		return Decision{Action: None}
 	}
+}
+
+// ofNothing is what is done where there is no release.
+func (w Want) ofNothing() Decision {
+	switch {
+	case w.Absent:
+		return Decision{Action: None}
+	case w.Rollback:
+		return Decision{Action: Refuse, Code: CodeGone, Reason: "the release is not there any more, so there is no revision to go back to"}
+	}
+	return Decision{Action: Install}
+}
+
+// verb is what makes a revision that has what is wanted.
+func (w Want) verb() Action {
+	if w.Rollback {
+		return Rollback
+	}
+	return Upgrade
 }
 
 func refuse(code, format string, seen Seen) Decision {
