@@ -34,7 +34,7 @@ func TestRelay(t *testing.T) {
 
 	app := newApp(t, newGroup(t, c.ID), "relay")
 	began := time.Now()
-	run := app.deploy(openapi.RunStatusFailed, intent{"values": values{"image": values{"tag": "missing"}}, "timeoutSeconds": 240})
+	run := app.deploy(openapi.RunStatusFailed, intent{"name": pushDemo(t), "values": values{"image": values{"tag": "missing"}}, "timeoutSeconds": 240})
 	target := targetOf(t, run, relayCluster)
 	if !strings.Contains(target.Cause, "registry.k8s.io/pause:missing") {
 		t.Errorf("the target failed with %q: %s", target.Code, target.Cause)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,9 @@ func (w watched) finish(t *testing.T, a app) {
 func verifying(t *testing.T, run, cluster string) {
 	t.Helper()
 	if err := poll(t.Context(), time.Minute, func() (bool, error) {
-		return targetOf(t, getRun(t, run), cluster).Status == openapi.RunTargetStatusVerifying, nil
+		return slices.ContainsFunc(getRun(t, run).Targets, func(target openapi.RunTarget) bool {
+			return target.ClusterName == cluster && target.Status == openapi.RunTargetStatusVerifying
+		}), nil
 	}); err != nil {
 		t.Fatalf("waiting for run %s to verify: %v", run, err)
 	}

@@ -42,6 +42,7 @@ var inputs = map[string]func() any{
 	"search-charts":     input[events.APIGatewayV2HTTPRequest],
 	"send-notification": input[events.SQSEvent],
 	"start-due-work":    input[events.EventBridgeEvent], // of which the function looks at nothing
+	"test-release":      input[workflow.TargetRef],
 }
 
 func input[T any]() any { return new(T) }

@@ -240,7 +240,7 @@ func (s search) call(c *ast.CallExpr) {
 		s.add(c.Args[1], "target")
 	case name == "refuse" && len(c.Args) > 0:
 		s.add(c.Args[0], "422")
-	case name == "fail", name == "FinishRun":
+	case name == "fail", name == "FinishRun", name == "Ended":
 		for _, arg := range c.Args {
 			s.add(arg, "")
 		}
