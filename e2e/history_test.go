@@ -239,7 +239,7 @@ func TestRedrive(t *testing.T) {
 		t.Errorf("swell rollback: %d\n%s", code, out)
 	}
 	out, code = cli(t, "history", a.name, "--group", a.groupName())
-	if code != 0 || !strings.Contains(out, "1 (current)") || !strings.Contains(out, "Partial") {
+	if code != 0 || !strings.Contains(out, "1 (current)") || !strings.Contains(out, "1 (rollback from 2)") {
 		t.Errorf("swell history: %d\n%s", code, out)
 	}
 	removal := a.remove(openapi.RunStatusSucceeded)

@@ -60,11 +60,11 @@ func nameOf(t *testing.T, group string) string {
 func TestCredentialIsReplaced(t *testing.T) {
 	t.Parallel()
 	c := newInMemory(t)
+	other, moved := kubetest.New(t, kubetest.Options{}), kubetest.New(t, kubetest.Options{UID: c.UID()}) // they outlive the deployment's removal
 	a := newApp(t, newGroup(t, c.id), "credential")
 	demo := pushDemo(t)
 	a.deploy(openapi.RunStatusSucceeded, intent{"name": demo})
 	path := "/clusters/" + c.id + "/credential"
-	other, moved := kubetest.New(t, kubetest.Options{}), kubetest.New(t, kubetest.Options{UID: c.UID()})
 	refusal{method: http.MethodPut, path: path, body: values{"kubeconfig": string(other.Kubeconfig())}, status: 409, code: "cluster-differs", field: "kubeconfig"}.wantRefused(t)
 	must(t, http.StatusOK, http.MethodPut, path, values{"kubeconfig": string(moved.Kubeconfig())}, nil)
 	c.breakDown()

@@ -40,7 +40,7 @@ func TestRelay(t *testing.T) {
 		t.Errorf("the target failed with %q: %s", target.Code, target.Cause)
 	}
 	t.Logf("a bad image was told after %s, by %s: %s", time.Since(began).Round(time.Second/10), target.LearnedBy, target.Code)
-	app.deploy(openapi.RunStatusSucceeded, intent{"values": values{"image": values{"tag": "3.10"}}})
+	app.put(openapi.RunStatusSucceeded, intent{"values": values{"image": values{"tag": "3.10"}}})
 
 	t.Run("another key", func(t *testing.T) { rotate(t, c.ID) })
 	t.Run("removed", func(t *testing.T) { removeRelay(t, c.ID) })

@@ -100,7 +100,7 @@ func TestABakeIsPausedResumedAndTakenBack(t *testing.T) {
 	turn(t, run, "cancel?rollBack=true")
 	r = ended(t, run, openapi.RunStatusCanceled)
 	t.Logf("the run was taken back %s after it was asked", time.Since(began).Round(time.Millisecond))
-	wantOutcome(t, r, clusterA, openapi.RunTargetStatusReverted, "reverted", "", false)
+	wantOutcome(t, r, clusterA, openapi.RunTargetStatusReverted, "taken-back", "turned around", false)
 	wantOutcome(t, r, clusterB, openapi.RunTargetStatusCanceled, "reverted", "turned around", false)
 	wantReplicas(t, clusterA, a.name, 1)
 	wantReplicas(t, clusterB, a.name, 1)

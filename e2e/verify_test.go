@@ -139,7 +139,7 @@ func TestARelayEndsTheWait(t *testing.T) {
 	r := ended(t, run, openapi.RunStatusSucceeded)
 	t.Logf("%.1f s from the report to the run's end", time.Since(finished).Seconds())
 	wantLearned(t, r, w.name, openapi.LearnedByRelay)
-	if got := walkOf(t, "deploy", run); len(got.Targets) != 1 || !strings.Contains(got.Targets[0], "CheckRelease AwaitReport CheckRelease RecordRelease") {
+	if got := walkOf(t, "deploy", run); len(got.Targets) != 1 || !strings.Contains(got.Targets[0], "CheckRelease arn:aws:states:::lambda:invoke.waitForTaskToken CheckRelease RecordRelease") {
 		t.Errorf("the target went %v", got.Targets)
 	}
 

@@ -79,8 +79,8 @@ func (h handler) ask(ctx context.Context, r run.Run, g run.Gate) error {
 		return err
 	}
 	q := notify.Question{
-		Type: "gate.asked", ID: r.ID + "." + g.Wave, At: h.now().UTC(), Org: r.Org, Run: r.ID, Deployment: d.ReleaseName, Generation: r.Generation, PlanHash: r.PlanHash,
-		Wave: g.Wave, Targets: []string{}, Until: g.Until, Callback: h.api + "/hooks/v1/orgs/" + r.Org + "/gates/" + r.ID + "." + g.Wave,
+		Type: "gate.asked", ID: r.ID + "_" + g.Wave, At: h.now().UTC(), Org: r.Org, Run: r.ID, Deployment: d.ReleaseName, Generation: r.Generation, PlanHash: r.PlanHash,
+		Wave: g.Wave, Targets: []string{}, Until: g.Until, Callback: h.api + "/hooks/v1/orgs/" + r.Org + "/gates/" + r.ID + "_" + g.Wave,
 	}
 	for _, t := range targets {
 		if t.Wave == g.Wave {

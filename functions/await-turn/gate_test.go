@@ -87,8 +87,8 @@ func TestTheGateIsAskedOnce(t *testing.T) {
 		}
 	}
 	want := []notify.Question{{
-		Type: "gate.asked", ID: "r.canary", At: noon, Org: "o", Run: "r", Deployment: "web", Generation: 3, PlanHash: "p", Wave: "canary",
-		Targets: []string{"a", "b"}, Until: noon.Add(time.Hour), Callback: "https://swell.example/hooks/v1/orgs/o/gates/r.canary",
+		Type: "gate.asked", ID: "r_canary", At: noon, Org: "o", Run: "r", Deployment: "web", Generation: 3, PlanHash: "p", Wave: "canary",
+		Targets: []string{"a", "b"}, Until: noon.Add(time.Hour), Callback: "https://swell.example/hooks/v1/orgs/o/gates/r_canary",
 	}}
 	if diff := cmp.Diff(want, g.asked); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -50,7 +50,7 @@ func (h handler) answerGate(r *http.Request, org, id string) (counted bool, err 
 	if err != nil {
 		return false, err
 	}
-	runID, wave, ok := strings.Cut(id, ".")
+	runID, wave, ok := strings.Cut(id, "_")
 	if !ok || !pathRule.MatchString(org) || !pathRule.MatchString(runID) || !pathRule.MatchString(wave) {
 		return false, webhook.ErrMismatch
 	}

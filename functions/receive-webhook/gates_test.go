@@ -87,7 +87,7 @@ func (s *gateScene) answer(t *testing.T, path, body string, at time.Time, key we
 	return w.Code, answered.Counted
 }
 
-const canary = "/hooks/v1/orgs/o/gates/r.canary"
+const canary = "/hooks/v1/orgs/o/gates/r_canary"
 
 // The first answer in time counts, and lets the run's machine go on. Any other changes nothing.
 func TestTheFirstAnswerOfAGateCounts(t *testing.T) {
@@ -127,7 +127,7 @@ func TestRefusedAnswersOfGates(t *testing.T) {
 	}{
 		"another key":          {key: &other, status: http.StatusUnauthorized},
 		"an old signature":     {age: time.Hour, status: http.StatusUnauthorized},
-		"no such gate":         {path: "/hooks/v1/orgs/o/gates/r.other", status: http.StatusUnauthorized},
+		"no such gate":         {path: "/hooks/v1/orgs/o/gates/r_other", status: http.StatusUnauthorized},
 		"no id of a gate":      {path: "/hooks/v1/orgs/o/gates/r", status: http.StatusUnauthorized},
 		"its receiver is gone": {receiver: "gone", status: http.StatusUnauthorized},
 		"the question itself":  {body: `{"type":"gate.asked","wave":"canary"}`, status: http.StatusBadRequest},

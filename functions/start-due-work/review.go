@@ -38,6 +38,9 @@ func (h handler) reviews(ctx context.Context) error {
 	var errs []error
 	for _, g := range due {
 		settled, err := h.review(ctx, g)
+		if problem.Is(err, "group-not-found") { // deleted since it was claimed
+			continue
+		}
 		if err == nil && settled {
 			err = h.store.Reviewed(ctx, g.Org, g.ID, now, now.Add(group.ReviewEvery))
 		}

@@ -92,7 +92,7 @@ func (t Target) Ended(code, cause string) Target {
 	}
 }
 
-const revertedCause = "the target had succeeded; another failed, and the deployment is atomic"
+const revertedCause = "the target had succeeded; the run was turned around, since another failed and the deployment is atomic, or since somebody asked for it"
 
 func (t Target) endedAs(code, cause string) Target {
 	t.Code, t.Cause = code, cause
