@@ -53,7 +53,7 @@ func (b *bench) newFleet(ctx context.Context, size int, archive []byte) (*fleet,
 	for i, server := range f.servers {
 		tasks.Go(func() error {
 			var imported openapi.Cluster
-			err := f.call(taskCtx, http.MethodPost, "/clusters", map[string]any{"name": f.clusterName(i), "kubeconfig": string(server.Kubeconfig())}, &imported)
+			err := f.call(taskCtx, http.MethodPost, "/clusters", map[string]any{"name": f.clusterName(i), "kubeconfig": string(server.Kubeconfig()), "relay": map[string]any{"enabled": false}}, &imported)
 			f.ids[i] = imported.ID
 			return err
 		})

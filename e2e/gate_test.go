@@ -100,7 +100,7 @@ func TestAGateBetweenWaves(t *testing.T) {
 	t.Cleanup(server.Close)
 	name := unique("judge")
 	must(t, http.StatusCreated, http.MethodPost, "/receivers", intent{"name": name, "kind": "webhook", "url": server.URL, "secret": j.key.Text(), "events": []string{"run.failed"}}, nil)
-	t.Cleanup(func() { do(t, http.MethodDelete, "/receivers/"+name, nil) })
+	forgetAtEnd(t, "/receivers/"+name)
 	a := newApp(t, swell.group, "gated")
 	waves := intent{"waves": []intent{{"name": "canary", "clusters": []string{clusterA}, "gate": intent{"receiver": name, "timeout": "5m"}}}}
 

@@ -48,8 +48,6 @@ func TestKilledFunctionAndClusterDown(t *testing.T) {
 	killed := killClients(t, between)
 	t.Logf("killed the processes %v in mid-upgrade", killed)
 
-	t.Run("cluster down", func(t *testing.T) { clusterDown(t, group, between, other) })
-
 	again := awaitJob(t, clusterC, a.name, string(job.UID))
 	resume(t, clusterC, again)
 	r := ended(t, run, openapi.RunStatusSucceeded)
@@ -64,6 +62,8 @@ func TestKilledFunctionAndClusterDown(t *testing.T) {
 	if got := helm(t, clusterC, a.name, "list", "--all", "--output", "json"); strings.Contains(got, "pending") || !strings.Contains(got, `"status":"deployed"`) {
 		t.Errorf("Helm says %s", got)
 	}
+
+	t.Run("cluster down", func(t *testing.T) { clusterDown(t, group, between, other) })
 }
 
 // A cluster that is down fails its target alone, leaves nothing, and is brought up by a sync.

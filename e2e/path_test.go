@@ -135,7 +135,7 @@ var (
 	fullTarget    = "PrepareRelease DeployRelease CheckRelease RecordRelease"
 	deployStates  = []string{"ResolveTargets", "PlanTargets", "Gate", "RollOut"}
 	removalStates = []string{"ResolveTargets", "PlanRemoval", "Gate", "RollOut"}
-	rollOutStates = []string{"NextBatch", "ReleaseTargets", "EvaluateBatch", "TargetsLeft?"}
+	rollOutStates = []string{"NextBatch", "Turn?", "ReleaseTargets", "EvaluateBatch", "TargetsLeft?"}
 )
 
 func and(states []string, more ...string) []string { return append(slices.Clone(states), more...) }
@@ -163,7 +163,8 @@ func TestPaths(t *testing.T) {
 
 	dirty := a.put(openapi.RunStatusPartial, intent{"timeoutSeconds": 10, "valueOverrides": values{clusterB: values{"neverReady": true}}})
 	wantWalk(t, "deploy", dirty.ID, walk{
-		Entry: and(deployStates, "FinishRun", "HowDidItEnd?", "EndedDirty"), RollOut: and(rollOutStates, "EndedDirty"), Targets: []string{fullTarget, fullTarget},
+		Entry: and(deployStates, "FinishRun", "HowDidItEnd?", "EndedDirty"), RollOut: and(rollOutStates, "EndedDirty"),
+		Targets: []string{fullTarget, "PrepareRelease DeployRelease CheckRelease RemediateRelease RecordRelease"},
 	})
 
 	removal := a.remove(openapi.RunStatusSucceeded)
@@ -178,7 +179,7 @@ func TestPathOfACleanFailure(t *testing.T) {
 	r := a.deploy(openapi.RunStatusPartial, intent{"name": pushDemo(t)})
 	wantWalk(t, "deploy", r.ID, walk{
 		Entry: and(deployStates, "FinishRun", "HowDidItEnd?", "EndedClean"), RollOut: and(rollOutStates, "EndedClean"),
-		Targets: []string{fullTarget, "PrepareRelease DeployRelease RecordRelease"},
+		Targets: []string{fullTarget, "PrepareRelease DeployRelease RemediateRelease RecordRelease"},
 	})
 }
 
@@ -192,5 +193,5 @@ func TestPathOfACanceledRun(t *testing.T) {
 	must(t, http.StatusAccepted, http.MethodPost, "/runs/"+run+"/cancel", nil, nil)
 	ended(t, run, openapi.RunStatusCanceled)
 	slow.SetDelay(0)
-	wantWalk(t, "deploy", run, walk{Entry: deployStates, RollOut: and(rollOutStates, "Ended")})
+	wantWalk(t, "deploy", run, walk{Entry: deployStates, RollOut: []string{"NextBatch", "Turn?", "EvaluateBatch", "TargetsLeft?", "Ended"}})
 }

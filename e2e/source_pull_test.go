@@ -85,7 +85,7 @@ func (h *gitHub) api(w http.ResponseWriter, r *http.Request, path string) {
 
 func (h *gitHub) await(what string, found func() bool) {
 	h.t.Helper()
-	err := poll(h.t.Context(), 3*time.Minute, func() (bool, error) {
+	err := poll(h.t.Context(), 6*time.Minute, func() (bool, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return found(), nil

@@ -58,15 +58,7 @@ func (in intake) admit(ctx context.Context, groupID string, field openapi.FieldQ
 	if err != nil {
 		return accepted{}, err
 	}
-	gated, err := in.gates(ctx, was)
-	if err != nil {
-		return accepted{}, err
-	}
-	remedies, err := in.remedies(was)
-	if err != nil {
-		return accepted{}, err
-	}
-	waves, err := in.rollout(was, members)
+	rules, err := in.rules(ctx, was, members)
 	if err != nil {
 		return accepted{}, err
 	}
@@ -98,8 +90,8 @@ func (in intake) admit(ctx context.Context, groupID string, field openapi.FieldQ
 		SecretPaths: secret.Strings(), OwnValuesRef: own, Reused: intended.reused, Before: head.Generation,
 		Overridden: slices.Sorted(maps.Keys(values.Overrides)), TimeoutSeconds: in.timeout(was), CreatedAt: in.now().UTC(), CreatedBy: in.actor,
 	}
-	generation.Remediation, generation.Atomic, generation.Rollout = remedies.Remediation, remedies.Atomic, waves
-	generation.HealthChecks, generation.Tests = gated.HealthChecks, gated.Tests
+	generation.Remediation, generation.Atomic, generation.Rollout = rules.Remediation, rules.Atomic, rules.Rollout
+	generation.HealthChecks, generation.Tests = rules.HealthChecks, rules.Tests
 	expected := head.Version
 	head.Generation = generation.Number
 	if in.body.DryRun || in.body.DryRunPipeline {

@@ -76,27 +76,32 @@ func (h handler) tell(ctx context.Context, e event.Event) error {
 	if problem.Is(err, "source-not-found") || err == nil && (!s.HasCredential || s.API() == "") {
 		return nil // nobody may write there
 	}
-	var secret source.Secret
-	if err == nil {
-		secret, err = h.secrets.OfSource(ctx, s)
-	}
-	var guarded *http.Client
-	if err == nil {
-		guarded, err = h.clientOf(secret)
-	}
 	if err != nil {
 		return err
 	}
-	host := githost.Host{Client: guarded, Kind: s.Kind, API: s.API(), Repository: r.Origin.Repository, Username: secret.Username, Token: secret.Token}
+	host, key, err := h.hostOf(ctx, s, r.Origin.Repository)
+	if err != nil {
+		return err
+	}
 	about := about{run: r, group: groupOf(e, r)}
 	if r.Type == run.Plan && r.Origin.PullRequest > 0 && r.Status.Done() {
-		err = h.comment(ctx, host, secret.Key, about)
+		err = h.comment(ctx, host, key, about)
 	}
 	statusErr := host.SetStatus(ctx, r.Origin.Commit, about.status())
 	if errors.Is(statusErr, githost.ErrUnsupported) {
 		statusErr = nil
 	}
 	return errors.Join(err, statusErr)
+}
+
+// hostOf is where the source's repository is, and the API key of the source.
+func (h handler) hostOf(ctx context.Context, s source.Source, repository string) (host githost.Host, key string, err error) {
+	secret, err := h.secrets.OfSource(ctx, s)
+	if err != nil {
+		return host, "", err
+	}
+	guarded, err := h.clientOf(secret)
+	return githost.Host{Client: guarded, Kind: s.Kind, API: s.API(), Repository: repository, Username: secret.Username, Token: secret.Token}, secret.Key, err
 }
 
 // clientOf asks the source's host, through the guarded dialer.

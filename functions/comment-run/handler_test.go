@@ -78,7 +78,7 @@ func newScene(t *testing.T) *scene {
 	github := httptest.NewServer(http.HandlerFunc(s.github))
 	t.Cleanup(github.Close)
 	s.memory = &memory{comments: map[string]string{}, source: source.Source{Org: "default", Name: "shop", Kind: source.GitHub, URL: "https://github.example/acme/shop", APIURL: github.URL, HasCredential: true}}
-	s.memory.run = run.Run{Org: "default", ID: "r-1", Type: run.Plan, Trigger: "source", Status: run.Succeeded, ReleaseName: "shop", GroupID: "g-1", PlanHash: "p",
+	s.run = run.Run{Org: "default", ID: "r-1", Type: run.Plan, Trigger: "source", Status: run.Succeeded, ReleaseName: "shop", GroupID: "g-1", PlanHash: "p",
 		Origin: run.Origin{Source: "shop", Kind: "github", Repository: "acme/shop", Ref: "refs/heads/sale", Commit: "c0ffee", PullRequest: 7, URL: "https://github.example/acme/shop/commit/c0ffee"}}
 	s.objects = []openapi.PlannedObject{
 		{Kind: "Deployment", Namespace: "shop", Name: "web", Action: openapi.ObjectActionUpdate, Changes: []openapi.PlannedChange{{Path: "spec.replicas", Before: 1, After: 2}}, Destructive: []string{"it is | made ` anew"}},
@@ -132,7 +132,7 @@ func (s *scene) github(w http.ResponseWriter, r *http.Request) {
 
 func (s *scene) tellOnce() (again bool) {
 	s.t.Helper()
-	body, err := json.Marshal(map[string]any{"detail": event.Event{Org: "default", Run: &event.Run{ID: s.memory.run.ID}, Group: &event.Group{ID: "g-1", Name: "eu"}}})
+	body, err := json.Marshal(map[string]any{"detail": event.Event{Org: "default", Run: &event.Run{ID: s.run.ID}, Group: &event.Group{ID: "g-1", Name: "eu"}}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestStatusesOfDeploys(t *testing.T) {
 		run.Partial: "failure swell/eu/shop: not deployed to every cluster of eu: run r-1 is Partial", run.Superseded: "success swell/eu/shop: a newer change took over",
 	} {
 		s := newScene(t)
-		s.memory.run.Type, s.memory.run.Status, s.memory.run.Origin.PullRequest = run.Deploy, status, 0
+		s.run.Type, s.run.Status, s.run.Origin.PullRequest = run.Deploy, status, 0
 		if s.tellOnce() || len(s.statuses) != 1 || s.statuses[0] != want || s.comment != "" {
 			t.Errorf("%s: %v, comment %q; want %q", status, s.statuses, s.comment, want)
 		}
@@ -190,9 +190,9 @@ func TestStatusesOfDeploys(t *testing.T) {
 
 func TestWhoIsNotTold(t *testing.T) {
 	for name, change := range map[string]func(*scene){
-		"no run":    func(s *scene) { s.memory.run.Origin.Commit = "" },
-		"no source": func(s *scene) { s.memory.source.Name = "" },
-		"no token":  func(s *scene) { s.memory.source.HasCredential = false },
+		"no run":    func(s *scene) { s.run.Origin.Commit = "" },
+		"no source": func(s *scene) { s.source.Name = "" },
+		"no token":  func(s *scene) { s.source.HasCredential = false },
 	} {
 		s := newScene(t)
 		change(s)

@@ -176,6 +176,11 @@ func (v verb) do(ctx context.Context, planHash string) error {
 	if done, err := v.bound(ctx, rel, history, decision.Action); done {
 		return err
 	}
+	return v.act(ctx, client, cred, rel, history, decision, live)
+}
+
+// act does what was decided.
+func (v verb) act(ctx context.Context, client *kube.Client, cred kube.Credential, rel release.Release, history []record.Meta, decision release.Decision, live comparison) error {
 	switch decision.Action {
 	case release.Install:
 		if rel.Healthy > 0 { // it is gone, and with it the revision that was healthy
@@ -200,7 +205,7 @@ func (v verb) do(ctx context.Context, planHash string) error {
 		return taskerr.Failed(decision.Code, "%s", decision.Reason)
 	case release.Recover:
 		if err := record.MarkFailed(ctx, client.Kubernetes().CoreV1(), history[0], "Swell found it pending, left by an operation that is gone"); err != nil {
-			return fmt.Errorf("recovering release %s on cluster %s: %w", v.entry.Key.Name, c.Name, kube.Classify(err))
+			return fmt.Errorf("recovering release %s on cluster %s: %w", v.entry.Key.Name, v.entry.ClusterName, kube.Classify(err))
 		}
 	}
 	return v.change(ctx, client, cred, rel, decision.Action)

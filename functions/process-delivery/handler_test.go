@@ -362,7 +362,7 @@ func TestWhatGoesWrong(t *testing.T) {
 	}
 	s.answer = nil
 	s.want("2", pushed, source.Accepted, "")
-	s.memory.source.Name = ""
+	s.source.Name = ""
 	s.want("3", pushed, source.Ignored, "the source was deleted")
 }
 
@@ -409,10 +409,10 @@ func TestTheHighestTagCounts(t *testing.T) {
 
 func TestAnImageOfECR(t *testing.T) {
 	s := newScene(t)
-	s.memory.source.Kind, s.memory.source.URL = source.ECR, "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-	s.memory.source.Rules = []source.Rule{{Group: "eu", ReleaseName: "shop", Image: "acme/shop", Range: "^1", ValuesPath: "image.tag"}}
+	s.source.Kind, s.source.URL = source.ECR, "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+	s.source.Rules = []source.Rule{{Group: "eu", ReleaseName: "shop", Image: "acme/shop", Range: "^1", ValuesPath: "image.tag"}}
 	s.hosts.ecr = func(_ context.Context, registry, repository string) ([]string, error) {
-		if registry != s.memory.source.URL || repository != "acme/shop" {
+		if registry != s.source.URL || repository != "acme/shop" {
 			t.Errorf("asked %s for %s", registry, repository)
 		}
 		return []string{"1.2.3", "1.10.0", "2.0.0"}, nil
@@ -431,7 +431,7 @@ func TestAnImageOfECR(t *testing.T) {
 	if diff := gocmp.Diff(want, s.updates); diff != "" {
 		t.Error(diff)
 	}
-	for url, ok := range map[string]bool{s.memory.source.URL: true, "https://123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/": true, "https://ghcr.io": false} {
+	for url, ok := range map[string]bool{s.source.URL: true, "https://123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/": true, "https://ghcr.io": false} {
 		if _, _, err := registryOf(url); (err == nil) != ok {
 			t.Errorf("%s: %v", url, err)
 		}

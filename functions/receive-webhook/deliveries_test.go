@@ -85,11 +85,11 @@ func (s *shop) handler() http.Handler {
 	return receivewebhook.New(handler{sources: sources{store: s, secrets: s, deliveries: s}, now: func() time.Time { return s.now }, log: slog.New(slog.DiscardHandler)})
 }
 
-func push(t testing.TB) []byte {
-	t.Helper()
+func push(tb testing.TB) []byte {
+	tb.Helper()
 	body, err := os.ReadFile("../../shared/source/testdata/github-push.json")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return body
 }

@@ -152,11 +152,13 @@ type refusedError struct {
 	text   string
 }
 
-func (e *refusedError) Error() string { return fmt.Sprintf("the host answered %d: %s", e.status, e.text) }
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("the host answered %d: %s", e.status, e.text)
+}
 
 // Passing says whether the same may be taken later: the host did not answer, or had too much to do.
 func Passing(err error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a joined error itself, not one in the chain
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return slices.ContainsFunc(joined.Unwrap(), Passing)
 	}
 	if errors.Is(err, ErrUnsupported) || errors.Is(err, ErrGone) || netguard.Refused(err) {

@@ -31,7 +31,7 @@ func OpenConsumed(cfg aws.Config, url string) *Consumed {
 func (c *Consumed) Later(ctx context.Context, receiptHandle string, after time.Duration) error {
 	const most = 12 * time.Hour
 	_, err := c.api.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &c.url, ReceiptHandle: &receiptHandle, VisibilityTimeout: int32(min(after, most) / time.Second),
+		QueueUrl: &c.url, ReceiptHandle: &receiptHandle, VisibilityTimeout: int32(min(after, most) / time.Second), //nolint:gosec // at most 43,200
 	})
 	if err != nil {
 		return fmt.Errorf("putting a message off: %w", err)

@@ -20,7 +20,6 @@ type world struct {
 	targets  []run.Target
 	releases map[string]release.Release
 	now      time.Time
-	begun    []string // waves, in the order in which they were
 }
 
 func draw(t *rapid.T) *world {

@@ -52,7 +52,7 @@ func (t Target) MustRevert() bool {
 	case r.Reverts:
 		return !t.Status.Done()
 	default:
-		return t.Status.Done() && !(r.Back() && r.Status == RemedySucceeded)
+		return t.Status.Done() && (!r.Back() || r.Status != RemedySucceeded)
 	}
 }
 

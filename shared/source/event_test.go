@@ -83,11 +83,11 @@ func (s sample) headers() http.Header {
 	return h
 }
 
-func read(t testing.TB, file string) []byte {
-	t.Helper()
+func read(tb testing.TB, file string) []byte {
+	tb.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", file+".json"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return body
 }

@@ -33,7 +33,7 @@ func (k Kind) Git() bool {
 	return slices.Contains([]Kind{GitHub, GitLab, Bitbucket, Gitea, Generic}, k)
 }
 
-// Images: see Git.
+// Images says whether the kind tells of images.
 func (k Kind) Images() bool {
 	return slices.Contains([]Kind{DockerHub, GHCR, Harbor, ECR, Generic}, k)
 }

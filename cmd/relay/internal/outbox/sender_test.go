@@ -182,7 +182,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestFaults(t *testing.T) { //nolint:bodyclose // the sender closes what it is answered
 	tests := map[string]struct {
 		server      swell
 		wait        time.Duration
