@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 	// The tests wait for the installation most of the time: as many at once as there are processors would take an hour.
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = f.Value.Set("24")
+		_ = f.Value.Set("12")
 	}
 	code := m.Run()
 	if code == 0 && flag.Lookup("test.run").Value.String() == "" { // all tests ran: what no function did, it need not be allowed to do
