@@ -203,7 +203,7 @@ func TestTriesAreCounted(t *testing.T) {
 		t.Parallel()
 		a := newApp(t, swell.group, "again")
 		r := a.deploy(openapi.RunStatusPartial, unready(intent{"reuseValues": false, "name": pushDemo(t), "remediation": values{"retries": 2, "retryOnFailure": true}}))
-		wantRemedy(t, r, clusterB, openapi.Remedy{Status: openapi.RemedyStatusRefused, Code: "remedy-none-left", Tries: 3}, true)
+		wantRemedy(t, r, clusterB, openapi.Remedy{Action: openapi.RemedyActionRetry, Status: openapi.RemedyStatusRefused, Code: "remedy-none-left", Tries: 3}, true)
 		wantRevision(t, r, clusterB, 3)
 	})
 }

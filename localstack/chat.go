@@ -35,7 +35,10 @@ func openChat(ctx context.Context) (*chat, error) {
 func (c *chat) close() { _ = c.server.Close() } // the program ends anyway
 
 func (c *chat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var message struct{ Text string }
+	var message struct {
+		Text   string
+		Blocks []struct{ Text struct{ Text string } }
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err == nil {
 		err = json.Unmarshal(body, &message)
@@ -45,7 +48,11 @@ func (c *chat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.mu.Lock()
-	c.said = append(c.said, message.Text)
+	said := message.Text
+	for _, block := range message.Blocks {
+		said += "\n" + block.Text.Text
+	}
+	c.said = append(c.said, said)
 	c.mu.Unlock()
 	_, _ = io.WriteString(w, "ok") // a sender that left says so itself
 }
