@@ -78,6 +78,7 @@ func awaitRelay(t *testing.T, id, what string, enough func(openapi.Cluster) bool
 	t.Helper()
 	var c openapi.Cluster
 	err := poll(t.Context(), 3*time.Minute, func() (bool, error) {
+		c = openapi.Cluster{} // what is false is not in an answer
 		must(t, http.StatusOK, http.MethodGet, "/clusters/"+id, nil, &c)
 		return enough(c), nil
 	})

@@ -197,7 +197,6 @@ func (s *Store) SetLearnedBy(ctx context.Context, org, runID, clusterID string, 
 func (s *Store) HearRelay(ctx context.Context, org, id string, d relay.Delivery, at time.Time) error {
 	var u expression.UpdateBuilder
 	u = set(set(set(set(u, "RelayVersion", d.Relay), "RelayKey", d.Key), "RelayHeardAt", stamp{at}), "RelayWatching", d.Watching)
-	u = set(u, "RelayKey", d.Key)
 	if c := d.Cluster; c != nil {
 		u = set(set(u, "Version", c.Version), "Nodes", c.Nodes)
 		u = set(u, "Capacity", cluster.Capacity{ReadyNodes: c.ReadyNodes, MilliCPU: c.MilliCPU, MemoryBytes: c.MemoryBytes, Pods: c.Pods, RequestedMilliCPU: c.RequestedMilliCPU})
