@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -299,14 +299,14 @@ func TestWhatCannotBeToldIsPutAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	table := function.Environment.Variables["TABLE_NAME"]
-	text := func(s string) dbtypes.AttributeValue { return &dbtypes.AttributeValueMemberS{Value: s} }
+	text := func(s string) ddbtypes.AttributeValue { return &ddbtypes.AttributeValueMemberS{Value: s} }
 	put := func(id, says string) {
-		item := map[string]dbtypes.AttributeValue{"PK": text("ORG#" + org), "SK": text("CLUSTER#" + id), "Org": text(says), "ID": text(id), "Name": text(id), "CreatedAt": text("2026-11-21T12:00:00.000000000Z")}
+		item := map[string]ddbtypes.AttributeValue{"PK": text("ORG#" + org), "SK": text("CLUSTER#" + id), "Org": text(says), "ID": text(id), "Name": text(id), "CreatedAt": text("2026-11-21T12:00:00.000000000Z")}
 		if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			_, _ = db.DeleteItem(context.WithoutCancel(t.Context()), &dynamodb.DeleteItemInput{TableName: &table, Key: map[string]dbtypes.AttributeValue{"PK": item["PK"], "SK": item["SK"]}})
+			_, _ = db.DeleteItem(context.WithoutCancel(t.Context()), &dynamodb.DeleteItemInput{TableName: &table, Key: map[string]ddbtypes.AttributeValue{"PK": item["PK"], "SK": item["SK"]}})
 		})
 	}
 	for i := range 9 {

@@ -23,10 +23,9 @@ import (
 type judge struct {
 	key webhook.Key
 
-	mu      sync.Mutex
-	verdict string
-	asked   []notify.Question
-	wrong   error
+	mu    sync.Mutex
+	asked []notify.Question
+	wrong error
 }
 
 func (j *judge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -80,7 +79,7 @@ func (j *judge) answer(t *testing.T, q notify.Question, body string, key webhook
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	raw, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)

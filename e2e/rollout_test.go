@@ -109,7 +109,7 @@ func TestABakeIsPausedResumedAndTakenBack(t *testing.T) {
 	awaitTarget(t, run, clusterA, openapi.RunTargetStatusSucceeded)
 	began = time.Now()
 	turn(t, run, "cancel")
-	r = ended(t, run, openapi.RunStatusCanceled)
+	ended(t, run, openapi.RunStatusCanceled)
 	t.Logf("the run ended %s after it was aborted in a bake of an hour", time.Since(began).Round(time.Millisecond))
 	wantReplicas(t, clusterA, a.name, 3)
 	wantReplicas(t, clusterB, a.name, 1)

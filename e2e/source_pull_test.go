@@ -51,7 +51,7 @@ func newGitHub(t *testing.T) *gitHub {
 		}
 		git.ServeHTTP(w, r)
 	}))
-	t.Cleanup(h.Server.Close)
+	t.Cleanup(h.Close)
 	h.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Server.Certificate().Raw}))
 	return h
 }

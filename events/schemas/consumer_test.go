@@ -63,7 +63,7 @@ func TestEventsAreDecodedFromTheirSchemasAlone(t *testing.T) {
 				if typ+".json" != file || typ != s.Title || at.IsZero() || e.Elem().FieldByName("X_id").IsZero() || e.Elem().FieldByName("X_org").IsZero() {
 					t.Errorf("it is a %s of %s", typ, at)
 				}
-				if f := e.Elem().FieldByName("X_outcome"); f.IsValid() && f.FieldByName("X_targets").Int() != int64(f.FieldByName("X_succeeded").Int()+f.FieldByName("X_failed").Int()) {
+				if f := e.Elem().FieldByName("X_outcome"); f.IsValid() && f.FieldByName("X_targets").Int() != f.FieldByName("X_succeeded").Int()+f.FieldByName("X_failed").Int() {
 					t.Errorf("its targets do not add up: %+v", f)
 				}
 			}

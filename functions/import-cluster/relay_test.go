@@ -38,7 +38,7 @@ func (o *orderBook) Send(_ context.Context, body any) error {
 	return nil
 }
 
-func (o *orderBook) FindCluster(_ context.Context, org, id string) (cluster.Cluster, error) {
+func (o *orderBook) FindCluster(_ context.Context, _, id string) (cluster.Cluster, error) {
 	for _, c := range o.clusters {
 		if c.ID == id {
 			return c, nil

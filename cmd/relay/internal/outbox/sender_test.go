@@ -182,7 +182,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-func TestFaults(t *testing.T) { //nolint:bodyclose // the sender closes what it is answered
+func TestFaults(t *testing.T) {
 	tests := map[string]struct {
 		server      swell
 		wait        time.Duration
@@ -190,11 +190,11 @@ func TestFaults(t *testing.T) { //nolint:bodyclose // the sender closes what it 
 	}{
 		"clock is behind":  {server: swell{ahead: 7 * time.Minute}, wait: time.Minute, most: 3},
 		"clock is ahead":   {server: swell{ahead: -7 * time.Minute}, wait: time.Minute, most: 3},
-		"asked to wait":    {server: swell{fault: first(1, 429, "Retry-After", "30")}, wait: 25 * time.Second, most: 1},
-		"waits, then goes": {server: swell{fault: first(1, 429, "Retry-After", "30")}, wait: 50 * time.Second, most: 3},
-		"server is broken": {server: swell{fault: first(5, 500)}, wait: 2 * time.Minute, most: 8},
-		"times out":        {server: swell{fault: hang(2)}, wait: 2 * time.Minute, most: 5},
-		"redirects":        {server: swell{fault: first(2, 302, "Location", "https://elsewhere.example.com")}, wait: time.Minute, most: 5},
+		"asked to wait":    {server: swell{fault: first(1, 429, "Retry-After", "30")}, wait: 25 * time.Second, most: 1},                    //nolint:bodyclose // the sender closes what it is answered
+		"waits, then goes": {server: swell{fault: first(1, 429, "Retry-After", "30")}, wait: 50 * time.Second, most: 3},                    //nolint:bodyclose // the sender closes what it is answered
+		"server is broken": {server: swell{fault: first(5, 500)}, wait: 2 * time.Minute, most: 8},                                          //nolint:bodyclose // the sender closes what it is answered
+		"times out":        {server: swell{fault: hang(2)}, wait: 2 * time.Minute, most: 5},                                                //nolint:bodyclose // the sender closes what it is answered
+		"redirects":        {server: swell{fault: first(2, 302, "Location", "https://elsewhere.example.com")}, wait: time.Minute, most: 5}, //nolint:bodyclose // the sender closes what it is answered
 	}
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
