@@ -223,6 +223,11 @@ func TestReceiversAreTold(t *testing.T) {
 	r := a.deploy(openapi.RunStatusFailed, intent{"name": pushDemo(t), "timeoutSeconds": 15, "values": values{"neverReady": true}})
 	l.await(t, time.Minute, func(types []string) bool { return len(types) == 1 })
 
+	var all openapi.ReceiverList
+	must(t, http.StatusOK, http.MethodGet, "/receivers", nil, &all)
+	if len(all.Items) < 3 {
+		t.Errorf("the list has %d receivers", len(all.Items))
+	}
 	var shown openapi.Receiver
 	if err := poll(t.Context(), time.Minute, func() (bool, error) {
 		must(t, http.StatusOK, http.MethodGet, broken, nil, &shown)

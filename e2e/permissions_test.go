@@ -26,6 +26,16 @@ var grantedUnused = map[string]string{
 	"SendNotification sqs:ReceiveMessage":         "Lambda itself polls the queue, with the function's role",
 	"SendNotification sqs:DeleteMessage":          "Lambda itself, as above",
 	"SendNotification sqs:GetQueueAttributes":     "Lambda itself, as above",
+	"CommentRun sqs:ReceiveMessage":               "Lambda itself polls the queue, with the function's role",
+	"CommentRun sqs:DeleteMessage":                "Lambda itself, as above",
+	"CommentRun sqs:GetQueueAttributes":           "Lambda itself, as above",
+	"InstallRelay sqs:ReceiveMessage":             "Lambda itself polls the queue, with the function's role",
+	"InstallRelay sqs:DeleteMessage":              "Lambda itself, as above",
+	"InstallRelay sqs:GetQueueAttributes":         "Lambda itself, as above",
+	"ProcessDelivery sqs:ReceiveMessage":          "Lambda itself polls the queue, with the function's role",
+	"ProcessDelivery sqs:DeleteMessage":           "Lambda itself, as above",
+	"ProcessDelivery sqs:GetQueueAttributes":      "Lambda itself, as above",
+	"ReceiveWebhook states:SendTaskHeartbeat":     "a relay's heartbeat while a task waits, once a minute: no test here waits so long",
 	"AwaitReport states:SendTaskSuccess":          "for a report that came before its task, or a task in another's place: a race that no test here can order",
 	"AdmitDeployment s3:ListBucket":               "S3 says that an object is not there only to whom may list; without it a missing chart is a 403",
 	"ImportCluster secretsmanager:PutSecretValue": "a creation whose answer was lost, and that is tried again, finds the secret there",
@@ -77,7 +87,7 @@ func logicalName(function string) string {
 	return logical
 }
 
-var servicePrefix = map[string]string{"DynamoDB": "dynamodb", "Secrets Manager": "secretsmanager", "S3": "s3", "SFN": "states", "SQS": "sqs", "EventBridge": "events", "SNS": "sns"}
+var servicePrefix = map[string]string{"DynamoDB": "dynamodb", "Secrets Manager": "secretsmanager", "S3": "s3", "SFN": "states", "SQS": "sqs", "EventBridge": "events", "SNS": "sns", "ECR": "ecr"}
 
 // actions are what IAM asks for the call.
 func (c awsCall) actions() []string {
