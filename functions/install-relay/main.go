@@ -33,9 +33,8 @@ func main() {
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	keep := secrets.Open(cfg)
-	h := handler{
+	return handler{
 		store: dynamo.Open(cfg, s.Table), secrets: keep, orders: queue.Open(cfg, s.Orders), chart: charts.Relay,
 		clusters: kube.Opener{Credentials: keep, Policy: s.Networks}, endpoint: s.Endpoint, image: s.Image, log: log, now: time.Now,
-	}
-	return h.handle
+	}.handle
 }
