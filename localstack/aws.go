@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -64,6 +67,9 @@ func (s *stack) startAWS(ctx context.Context) (string, error) {
 				return "", err
 			}
 		}
+		if err := forgetStreams(s.local("aws", "state", "lambda.json")); err != nil {
+			return "", fmt.Errorf("preparing the kept state of the local AWS: %w", err)
+		}
 		if err := s.start(ctx, program{
 			name: awsProcess, args: []string{s.venvBinary("ministack")}, env: s.awsEnvironment(), dir: s.local("aws"),
 		}); err != nil {
@@ -71,6 +77,34 @@ func (s *stack) startAWS(ctx context.Context) (string, error) {
 		}
 	}
 	return done, s.waitFor(ctx, awsProcess, awsTimeout, func() bool { return healthy(ctx) })
+}
+
+// forgetStreams takes out of MiniStack's kept state how far functions have read the tables' streams: it keeps that, but not the streams, so what is
+// written after a restart would count as read.
+func forgetStreams(file string) error {
+	kept, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var state map[string]json.RawMessage
+	if err := json.Unmarshal(kept, &state); err != nil {
+		return err
+	}
+	var lambda map[string]json.RawMessage
+	if err := json.Unmarshal(state["payload"], &lambda); err != nil {
+		return err
+	}
+	delete(lambda, "dynamodb_stream_positions")
+	if state["payload"], err = json.Marshal(lambda); err != nil {
+		return err
+	}
+	if kept, err = json.Marshal(state); err != nil {
+		return err
+	}
+	return writeFile(file, string(kept))
 }
 
 // awsEnvironment is all that MiniStack sees, because every function inherits it.

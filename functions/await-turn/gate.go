@@ -11,7 +11,6 @@ import (
 	"github.com/swell-sh/swell/shared/notify"
 	"github.com/swell-sh/swell/shared/receiver"
 	"github.com/swell-sh/swell/shared/run"
-	"github.com/swell-sh/swell/shared/taskerr"
 )
 
 type gates interface {
@@ -31,31 +30,28 @@ type asker interface {
 	Ask(ctx context.Context, c receiver.Credential, q notify.Question) error
 }
 
-var errOpen = taskerr.New(taskerr.TurnCame, "turn-came", errors.New("the gate was answered"))
-
-// gate puts the question, once. Who does not take it is asked again by the machine a few times; then the gate has failed.
-func (h handler) gate(ctx context.Context, r run.Run, wave string) error {
+// gate puts the question, once, and says whether the run waits for its answer. Who does not take it is asked again by the machine a few times; then the gate
+// has failed.
+func (h handler) gate(ctx context.Context, r run.Run, wave string) (waits bool, err error) {
 	g, found, err := h.store.FindGate(ctx, r.Org, r.ID, wave)
 	switch {
 	case err != nil:
-		return fmt.Errorf("finding the gate behind wave %s of run %s: %w", wave, r.ID, err)
+		return false, fmt.Errorf("finding the gate behind wave %s of run %s: %w", wave, r.ID, err)
 	case !found || g.Status != run.GateAsked:
-		return errOpen
+		return false, nil
 	case !g.AskedAt.IsZero():
-		return nil
+		return true, nil
 	}
 	refused := h.ask(ctx, r, g)
 	if refused == nil {
-		return h.store.TellGate(ctx, r.Org, r.ID, wave, true, h.now().UTC())
+		return true, h.store.TellGate(ctx, r.Org, r.ID, wave, true, h.now().UTC())
 	}
 	if g.Tries+1 < run.MaxGateTries {
-		return errors.Join(fmt.Errorf("asking receiver %s: %w", g.Receiver, refused), h.store.TellGate(ctx, r.Org, r.ID, wave, false, h.now().UTC()))
+		return false, errors.Join(fmt.Errorf("asking receiver %s: %w", g.Receiver, refused), h.store.TellGate(ctx, r.Org, r.ID, wave, false, h.now().UTC()))
 	}
 	reason := fmt.Sprintf("receiver %s could not be asked: %s", g.Receiver, refused)
-	if _, err := h.store.AnswerGate(ctx, r.Org, r.ID, wave, run.GateFailed, reason, h.now().UTC()); err != nil {
-		return err
-	}
-	return errOpen
+	_, err = h.store.AnswerGate(ctx, r.Org, r.ID, wave, run.GateFailed, reason, h.now().UTC())
+	return false, err
 }
 
 func (h handler) ask(ctx context.Context, r run.Run, g run.Gate) error {

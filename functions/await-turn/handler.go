@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/swell-sh/swell/shared/run"
-	"github.com/swell-sh/swell/shared/taskerr"
 	"github.com/swell-sh/swell/shared/workflow"
 )
 
@@ -17,8 +15,14 @@ type store interface {
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
 }
 
+// tasks are machines that wait for their turn.
+type tasks interface {
+	Wake(ctx context.Context, token string) error
+}
+
 type handler struct {
 	store   store
+	tasks   tasks
 	secrets credentials
 	asker   asker
 	api     string // where answers are sent
@@ -44,11 +48,14 @@ func (h handler) handle(ctx context.Context, in workflow.Waiting) (struct{}, err
 	if err != nil {
 		return none, fmt.Errorf("finding run %s: %w", in.Run, err)
 	}
-	if !r.Waits(turn, h.now()) {
-		return none, taskerr.New(taskerr.TurnCame, "turn-came", errors.New("the run need not wait any more"))
+	waits := r.Waits(turn, h.now())
+	if wave, is := turn.Gate(); is && waits {
+		if waits, err = h.gate(ctx, r, wave); err != nil {
+			return none, err
+		}
 	}
-	if wave, is := turn.Gate(); is {
-		return none, h.gate(ctx, r, wave)
+	if waits {
+		return none, nil
 	}
-	return none, nil
+	return none, h.tasks.Wake(ctx, turn.Token)
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/swell-sh/swell/shared/run"
-	"github.com/swell-sh/swell/shared/taskerr"
 	"github.com/swell-sh/swell/shared/workflow"
 )
 
@@ -18,10 +18,16 @@ type memory struct {
 	gates
 	run  run.Run
 	turn run.Turn
+	woke []string
 }
 
 func (m *memory) PutTurn(_ context.Context, _, _ string, t run.Turn) error {
 	m.turn = t
+	return nil
+}
+
+func (m *memory) Wake(_ context.Context, token string) error {
+	m.woke = append(m.woke, token)
 	return nil
 }
 
@@ -50,9 +56,9 @@ func TestAwaitTurn(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			m := &memory{run: c.run}
-			_, err := handler{store: m, now: func() time.Time { return noon.Add(c.after) }}.handle(t.Context(), c.in)
-			if c.waits != (err == nil) || err != nil && taskerr.NameOf(err) != taskerr.TurnCame {
-				t.Error(err)
+			_, err := handler{store: m, tasks: m, now: func() time.Time { return noon.Add(c.after) }}.handle(t.Context(), c.in)
+			if woke := slices.Equal(m.woke, []string{"t"}); err != nil || woke == c.waits {
+				t.Errorf("woke %v: %v", m.woke, err)
 			}
 			want := run.Turn{Token: "t", Reason: c.in.Reason}
 			if c.in.Until != "" {

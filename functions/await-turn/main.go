@@ -13,6 +13,7 @@ import (
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/notify"
 	"github.com/swell-sh/swell/shared/secrets"
+	"github.com/swell-sh/swell/shared/sfn"
 	"github.com/swell-sh/swell/shared/task"
 )
 
@@ -27,6 +28,6 @@ func main() {
 }
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
-	h := handler{store: dynamo.Open(cfg, s.Table), secrets: secrets.Open(cfg), asker: notify.Asker(s.Networks), api: s.API, now: time.Now}
+	h := handler{store: dynamo.Open(cfg, s.Table), tasks: sfn.OpenTasks(cfg), secrets: secrets.Open(cfg), asker: notify.Asker(s.Networks), api: s.API, now: time.Now}
 	return task.Expose(log, h.handle)
 }

@@ -164,10 +164,11 @@ func tell(t *testing.T, h http.Handler, all [][]byte, atOnce int) (again int64) 
 	return refused.Load()
 }
 
-func wantOneAnswer(t *testing.T, m *memory, store *dynamo.Store) {
+// wantOneAnswer allows more than one only to those who came after the claim of one that could not be recorded was over: a machine goes on once all the same.
+func wantOneAnswer(t *testing.T, m *memory, store *dynamo.Store, most int) {
 	t.Helper()
-	if len(m.woken) != 1 {
-		t.Errorf("the task was answered %d times", len(m.woken))
+	if n := len(m.woken); n < 1 || n > most {
+		t.Errorf("the task was answered %d times, want at most %d", n, most)
 	}
 	if len(m.sent) > 3 { // told many times before it is recorded, it may be looked at again: ten seconds apart
 		t.Errorf("one change by hand had the cluster looked at %d times", len(m.sent))
@@ -187,15 +188,16 @@ func TestAThousandDeliveriesAreOneAnswer(t *testing.T) {
 	m, store, _ := onATable(t, 0)
 	again := tell(t, m.over(store), deliveries(t, 1000), 100)
 	t.Logf("1,000 deliveries, 100 at once: %d were told to come again", again)
-	wantOneAnswer(t, m, store)
+	wantOneAnswer(t, m, store, 1)
 }
 
 func TestAThrottledTableLosesNothing(t *testing.T) {
 	m, store, refuses := onATable(t, 30)
+	began := time.Now()
 	again := tell(t, m.over(store), deliveries(t, 300), 20)
 	t.Logf("of 300 deliveries with 30%% of the calls refused (%d) %d were told to come again", refuses.refused.Load(), again)
 	if refuses.percent = 0; again == 0 {
 		t.Error("nothing was refused")
 	}
-	wantOneAnswer(t, m, store)
+	wantOneAnswer(t, m, store, 1+int(time.Since(began)/(10*time.Second)))
 }

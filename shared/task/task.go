@@ -32,7 +32,7 @@ func Expose[I, O any](log *slog.Logger, h Handler[I, O]) Handler[I, O] {
 		}
 		name := taskerr.NameOf(err)
 		level := slog.LevelError
-		if name == taskerr.NotReady || name == taskerr.AwaitReport || name == taskerr.ReleaseLeased || name == taskerr.TryAgain || name == taskerr.AlreadyDeployed || name == taskerr.TurnCame {
+		if name == taskerr.NotReady || name == taskerr.AwaitReport || name == taskerr.ReleaseLeased || name == taskerr.TryAgain || name == taskerr.AlreadyDeployed {
 			level = slog.LevelInfo
 		}
 		log.Log(ctx, level, "task ended with an error", "name", name, "code", taskerr.CodeOf(err), "error", err.Error())

@@ -22,7 +22,6 @@ const (
 	NamespaceTerminating = "NamespaceTerminating" // a namespace of that name is being deleted: it can be made anew soon
 	TryAgain             = "TryAgain"             // no failure: the target is back where it was, and what the run wanted comes again
 	AlreadyDeployed      = "AlreadyDeployed"      // no failure: the release is only looked at again
-	TurnCame             = "TurnCame"             // no failure: the run need not wait any more
 	TestsWanted          = "TestsWanted"          // the workloads are ready, and the chart's tests are to run
 	TargetFailed         = "TargetFailed"         // final for this target
 )
@@ -31,7 +30,7 @@ const (
 const Internal = "Internal"
 
 // Names lists all of them; the contract test compares it with the machines.
-var Names = []string{NotReady, AwaitReport, ReleaseLeased, ClusterUnreachable, NamespaceTerminating, TestsWanted, TryAgain, AlreadyDeployed, TurnCame, TargetFailed, Internal}
+var Names = []string{NotReady, AwaitReport, ReleaseLeased, ClusterUnreachable, NamespaceTerminating, TestsWanted, TryAgain, AlreadyDeployed, TargetFailed, Internal}
 
 // Error is a failure with the name that Step Functions sees.
 type Error struct {
