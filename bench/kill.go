@@ -268,11 +268,7 @@ func (k *slaughter) key(v *victim) release.Key {
 }
 
 func (k *slaughter) history(ctx context.Context, v *victim) ([]record.Meta, error) {
-	metas, err := record.List(ctx, k.client.Metadata(), deployment.DefaultNamespace)
-	if err != nil {
-		return nil, err
-	}
-	return record.History(metas, record.Key{Namespace: deployment.DefaultNamespace, Name: v.name}), nil
+	return record.HistoryOf(ctx, k.client.Metadata(), record.KeyOf(k.key(v)))
 }
 
 // repairAll runs each one again once the dead one's lease has ended, on two warm processes.

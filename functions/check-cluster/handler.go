@@ -189,7 +189,7 @@ func (h handler) visit(ctx context.Context, ref workflow.TargetRef) (visit, erro
 	var tasks errgroup.Group
 	tasks.SetLimit(atOnce)
 	for i, rel := range releases {
-		l := &look{handler: h, client: v.client, release: rel, history: record.History(metas, record.Key{Namespace: rel.Namespace, Name: rel.Name}), at: began}
+		l := &look{handler: h, client: v.client, release: rel, history: record.History(metas, record.KeyOf(rel.Key)), at: began}
 		v.looks = append(v.looks, l)
 		tasks.Go(func() error {
 			if err := l.do(ctx, lookCtx); err != nil {

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
-	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
-	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/kubetest"
-	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/relay"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -22,10 +18,7 @@ func TestWhoIsWaitedFor(t *testing.T) {
 	m := &memory{server: kubetest.New(t, kubetest.Options{}), release: release.Release{Key: key, Owner: release.OwnedByDeployment("d")}}
 	m.server.Put(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": key.Namespace}})
 	m.server.SetReady(false)
-	h := handler{
-		store: m, clusters: kube.Opener{Credentials: m, Policy: netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}},
-		invocation: func(context.Context) string { return "i" },
-	}
+	h := m.handler()
 	wants := func(when, input string, action release.Action, name string) {
 		t.Helper()
 		m.wait = watch.Wait{}
@@ -59,10 +52,7 @@ func TestWhoIsWaitedFor(t *testing.T) {
 func TestALastWordIsNotTheCluster(t *testing.T) {
 	m := &memory{server: kubetest.New(t, kubetest.Options{}), release: release.Release{Key: key, Owner: release.OwnedByDeployment("d")}}
 	m.server.Put(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": key.Namespace}})
-	h := handler{
-		store: m, clusters: kube.Opener{Credentials: m, Policy: netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}},
-		invocation: func(context.Context) string { return "i" },
-	}
+	h := m.handler()
 	if err := m.apply(t, h, release.Install, "one", 0); err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,12 @@
 package main
 
 import (
-	"net/netip"
+	"context"
 	"testing"
 	"time"
 
-	"context"
-
 	"github.com/swell-sh/swell/shared/deployment"
-	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/kubetest"
-	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/taskerr"
 	"github.com/swell-sh/swell/shared/workflow"
@@ -20,10 +16,7 @@ import (
 func TestGates(t *testing.T) {
 	m := &memory{server: kubetest.New(t, kubetest.Options{}), release: release.Release{Key: key, Owner: release.OwnedByDeployment("d")}}
 	m.server.Put(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": key.Namespace}})
-	h := handler{
-		store: m, clusters: kube.Opener{Credentials: m, Policy: netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}},
-		invocation: func(context.Context) string { return "i" },
-	}
+	h := m.handler()
 	look := func(recheck bool) error {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

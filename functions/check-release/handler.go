@@ -10,6 +10,7 @@ import (
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
@@ -28,17 +29,16 @@ type store interface {
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
 	FindGeneration(ctx context.Context, org, deploymentID string, n int) (deployment.Generation, error)
 	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
-	AcquireLease(ctx context.Context, key release.Key, holder string, now, until time.Time) (fence int64, err error)
-	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
 	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
 	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
+	SetFailed(ctx context.Context, key release.Key, observed *release.Observed, cause string, at time.Time) error
 	SetHealthy(ctx context.Context, key release.Key, revision int, verified release.Desired, at time.Time) error
 }
 
 type handler struct {
-	store      store
-	clusters   kube.Opener
-	invocation func(ctx context.Context) string
+	store    store
+	clusters kube.Opener
+	leases   lease.Holder
 }
 
 // handle looks once whether the release's workloads run. Not yet is an error that the machine retries; at the deadline the record on the
@@ -89,16 +89,15 @@ type look struct {
 }
 
 func (l look) do(ctx context.Context) error {
-	metas, err := record.List(ctx, l.client.Metadata(), l.entry.Key.Namespace)
+	history, err := record.HistoryOf(ctx, l.client.Metadata(), record.KeyOf(l.entry.Key))
 	if err != nil {
 		return fmt.Errorf("listing Helm's records on cluster %s: %w", l.entry.ClusterName, kube.Classify(err))
 	}
-	history := record.History(metas, record.Key{Namespace: l.entry.Key.Namespace, Name: l.entry.Key.Name})
 	if l.entry.Absent {
 		return l.gone(ctx, history)
 	}
-	if seen := record.Seen(history); seen.Absent || seen.InputHash != l.entry.InputHash || seen.LabelRevision != seen.Revision {
-		return taskerr.Failed("release-changed", "the release's newest record is not the one this run made: somebody else has changed it")
+	if err := l.entry.Changed(record.Seen(history)); err != nil {
+		return err
 	}
 	stored, err := record.Get(ctx, l.client.Kubernetes().CoreV1(), history[0].Namespace, history[0].SecretName)
 	if err != nil {
@@ -170,31 +169,17 @@ func (l look) waiting(ctx context.Context, what, next string) error {
 
 // fail marks Helm's record as failed, under the release's lease, and ends the target.
 func (l look) fail(ctx context.Context, newest record.Meta, code, cause string) error {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return errors.New("checking a release: the function has no deadline, so its lease has no end")
-	}
-	holder := l.ref.Run + "/" + l.invocation(ctx)
-	fence, err := l.store.AcquireLease(ctx, l.entry.Key, holder, time.Now(), release.LeaseEnd(deadline))
-	if err != nil {
-		return fmt.Errorf("leasing release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, err)
-	}
-	markErr := record.MarkFailed(ctx, l.client.Kubernetes().CoreV1(), newest, cause)
-	if err := l.store.FreeLease(context.WithoutCancel(ctx), l.entry.Key, holder, fence); err != nil {
-		markErr = errors.Join(markErr, err)
-	}
-	if markErr != nil {
-		return fmt.Errorf("marking release %s on cluster %s as failed: %w", l.entry.Key.Name, l.entry.ClusterName, kube.Classify(markErr))
-	}
-	if o := l.release.Observed; o != nil {
-		failed := *o
-		failed.Status, failed.At = "failed", time.Now().UTC()
-		if _, err := l.store.SetObserved(ctx, l.entry.Key, failed, o); err != nil {
-			return fmt.Errorf("recording release %s as failed: %w", l.entry.Key.Name, err)
+	err := l.leases.Hold(ctx, l.entry.Key, l.entry.ClusterName, l.ref.Run, func(lease.Lease) error {
+		if err := record.MarkFailed(ctx, l.client.Kubernetes().CoreV1(), newest, cause); err != nil {
+			return fmt.Errorf("marking release %s on cluster %s as failed: %w", l.entry.Key.Name, l.entry.ClusterName, kube.Classify(err))
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	if err := l.store.SetHealth(ctx, l.entry.Key, release.Unhealthy, cause, time.Now().UTC()); err != nil {
-		return fmt.Errorf("recording the health of release %s: %w", l.entry.Key.Name, err)
+	if err := l.store.SetFailed(ctx, l.entry.Key, l.release.Observed, cause, time.Now().UTC()); err != nil {
+		return fmt.Errorf("recording release %s as failed: %w", l.entry.Key.Name, err)
 	}
 	if err := l.store.SetLearnedBy(ctx, l.ref.Org, l.ref.Run, l.ref.Cluster, run.LearnedByLook); err != nil {
 		return fmt.Errorf("recording how the failure of release %s was learned: %w", l.entry.Key.Name, err)

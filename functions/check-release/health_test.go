@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"os"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/swell-sh/swell/shared/helmtest"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/kubetest"
+	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -81,6 +83,11 @@ func (m *memory) SetHealth(_ context.Context, _ release.Key, health release.Heal
 	return nil
 }
 
+func (m *memory) SetFailed(context.Context, release.Key, *release.Observed, string, time.Time) error {
+	m.release.Health = release.Unhealthy
+	return nil
+}
+
 func (m *memory) SetHealthy(_ context.Context, _ release.Key, revision int, _ release.Desired, _ time.Time) error {
 	m.release.Health, m.release.Healthy = release.Healthy, revision
 	return nil
@@ -101,6 +108,14 @@ func (m *memory) SetLearnedBy(_ context.Context, _, _, _ string, by run.LearnedB
 func (m *memory) Get(context.Context, string) (secrets.Secret, error) {
 	raw, err := m.server.Credential().Marshal()
 	return secrets.Of(raw), err
+}
+
+func (m *memory) handler() handler {
+	loopback := netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	return handler{
+		store: m, clusters: kube.Opener{Credentials: m, Policy: loopback},
+		leases: lease.Holder{Store: m, Log: slog.New(slog.DiscardHandler), Invocation: func(context.Context) string { return "i" }},
+	}
 }
 
 // apply makes a revision as deploy-release does, and looks at it; age is since when the release was to become ready.
@@ -129,10 +144,7 @@ func (m *memory) apply(t *testing.T, h handler, action release.Action, input str
 func TestTheRevisionThatWasHealthyLastIsRemembered(t *testing.T) {
 	m := &memory{server: kubetest.New(t, kubetest.Options{}), release: release.Release{Key: key, Owner: release.OwnedByDeployment("d")}}
 	m.server.Put(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": key.Namespace}})
-	h := handler{
-		store: m, clusters: kube.Opener{Credentials: m, Policy: netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}},
-		invocation: func(context.Context) string { return "i" },
-	}
+	h := m.handler()
 	wants := func(err error, code string, health release.Health, healthy int) {
 		t.Helper()
 		if code == "" && err != nil || code != "" && (err == nil || taskerr.CodeOf(err) != code) {

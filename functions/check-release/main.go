@@ -10,6 +10,7 @@ import (
 	"github.com/swell-sh/swell/shared/boot"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/secrets"
 	"github.com/swell-sh/swell/shared/task"
@@ -26,6 +27,9 @@ func main() {
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store := dynamo.Open(cfg, s.Table)
-	h := handler{store: store, clusters: kube.Opener{Credentials: secrets.Open(cfg), Policy: s.Networks}, invocation: task.Invocation}
+	h := handler{
+		store: store, clusters: kube.Opener{Credentials: secrets.Open(cfg), Policy: s.Networks},
+		leases: lease.Holder{Store: store, Log: log, Invocation: task.Invocation},
+	}
 	return task.Expose(log, task.Record(store, "CheckRelease", h.handle))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/swell-sh/swell/shared/drift"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
@@ -33,8 +34,6 @@ type store interface {
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
 	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
-	AcquireLease(ctx context.Context, key release.Key, holder string, now, until time.Time) (fence int64, err error)
-	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
 	SetDesired(ctx context.Context, key release.Key, owner release.Owner, desired release.Desired) error
 	SetDrift(ctx context.Context, key release.Key, found release.Drift, previous *release.Drift) (wrote bool, err error)
 	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
@@ -46,11 +45,11 @@ type objects interface {
 }
 
 type handler struct {
-	store      store
-	objects    objects
-	clusters   kube.Opener
-	log        *slog.Logger
-	invocation func(ctx context.Context) string // distinguishes the holders of a lease
+	store    store
+	objects  objects
+	clusters kube.Opener
+	leases   lease.Holder
+	log      *slog.Logger
 }
 
 // handle runs the one Helm verb that brings a target to its plan entry, under the release's lease. When it returns, nothing is written to
@@ -71,27 +70,15 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	if err != nil || forgotten {
 		return note, err
 	}
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return note, errors.New("deploying a release: the function has no deadline, so its lease has no end")
-	}
-	until, holder := release.LeaseEnd(deadline), ref.Run+"/"+h.invocation(ctx)
-	fence, err := h.store.AcquireLease(ctx, entry.Key, holder, time.Now(), until)
-	if err != nil {
-		return note, fmt.Errorf("leasing release %s on cluster %s: %w", entry.Key.Name, entry.ClusterName, err)
-	}
-	defer func() {
-		if err := h.store.FreeLease(context.WithoutCancel(ctx), entry.Key, holder, fence); err != nil {
-			h.log.ErrorContext(ctx, "freeing a lease; it ends by itself", "release", entry.Key.Name, "until", until, "error", err.Error())
+	return note, h.leases.Hold(ctx, entry.Key, entry.ClusterName, ref.Run, func(l lease.Lease) error {
+		v.entry, v.lease = entry, l
+		if !entry.TakesBack { // what takes back looks first whether it may
+			if err := v.want(ctx, ref.Plan); err != nil {
+				return err
+			}
 		}
-	}()
-	v.entry, v.fence, v.until, v.deadline = entry, fence, until, deadline
-	if !entry.TakesBack { // what takes back looks first whether it may
-		if err := v.want(ctx, ref.Plan); err != nil {
-			return note, err
-		}
-	}
-	return note, v.do(ctx, ref.Plan)
+		return v.do(ctx, ref.Plan)
+	})
 }
 
 // want moves the release's desired state to the entry.
@@ -135,13 +122,11 @@ func (h handler) permitted(ctx context.Context, ref workflow.TargetRef, before r
 // verb is one operation under a lease.
 type verb struct {
 	handler
-	run      run.Run
-	target   run.Target
-	ignore   []deployment.Ignore
-	entry    release.PlanEntry
-	fence    int64
-	until    time.Time
-	deadline time.Time
+	run    run.Run
+	target run.Target
+	ignore []deployment.Ignore
+	entry  release.PlanEntry
+	lease  lease.Lease
 }
 
 func (v verb) do(ctx context.Context, planHash string) error {
@@ -245,11 +230,11 @@ func (v verb) decide(ctx context.Context, client *kube.Client, rel release.Relea
 
 // history returns the release's records, newest first.
 func (v verb) history(ctx context.Context, client *kube.Client) ([]record.Meta, error) {
-	metas, err := record.List(ctx, client.Metadata(), v.entry.Key.Namespace)
+	history, err := record.HistoryOf(ctx, client.Metadata(), record.KeyOf(v.entry.Key))
 	if err != nil {
 		return nil, fmt.Errorf("listing Helm's records on cluster %s: %w", v.entry.ClusterName, kube.Classify(err))
 	}
-	return record.History(metas, record.Key{Namespace: v.entry.Key.Namespace, Name: v.entry.Key.Name}), nil
+	return history, nil
 }
 
 func (v verb) apply(ctx context.Context, cred kube.Credential, rel release.Release, action release.Action) error {
@@ -258,7 +243,7 @@ func (v verb) apply(ctx context.Context, cred kube.Credential, rel release.Relea
 		Labels: map[string]string{
 			release.LabelOwner: release.OwnerLabel(rel.Owner), release.LabelInput: v.entry.InputHash, release.LabelRun: v.run.ID,
 		},
-		Fence: v.fence, StopMutationsAt: release.StopMutationsAt(v.until), HookTimeout: release.HookTimeout(v.deadline, time.Now()),
+		Fence: v.lease.Fence, StopMutationsAt: v.lease.StopMutationsAt(), HookTimeout: v.lease.HookTimeout(time.Now()),
 		Description: fmt.Sprintf("Swell: generation %d, run %s", v.entry.Generation, v.run.ID),
 	}
 	if v.entry.RollbackTo > 0 { // from what Recover leaves, too
@@ -306,7 +291,7 @@ func (v verb) observe(ctx context.Context, rel release.Release, history []record
 	observed := record.Observed(history, time.Now().UTC())
 	switch was := rel.Observed; {
 	case observed.Absent:
-	case observed.InputHash == v.entry.InputHash && observed.LabelRevision == observed.Revision:
+	case record.Seen(history).IsOf(v.entry.InputHash):
 		observed.ChartName, observed.ChartVersion, observed.ValuesDigest = v.entry.ChartName, v.entry.ChartVersion, v.entry.ValuesDigest
 	case was != nil && was.Revision == observed.Revision:
 		observed.ChartName, observed.ChartVersion, observed.ValuesDigest, observed.Differs = was.ChartName, was.ChartVersion, was.ValuesDigest, was.Differs

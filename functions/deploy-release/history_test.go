@@ -17,6 +17,7 @@ import (
 	"github.com/swell-sh/swell/shared/helmtest"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/kubetest"
+	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
@@ -104,11 +105,12 @@ func newHandler(t *testing.T) (*memory, handler) {
 	t.Helper()
 	m := &memory{server: kubetest.New(t, kubetest.Options{}), archive: helmtest.ConfigMaps(1).Archive(t)}
 	m.server.Put(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": key.Namespace}})
+	log := slog.New(slog.DiscardHandler)
 	m.release = release.Release{Key: key, Owner: release.OwnedByDeployment("d")}
 	loopback := netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	return m, handler{
-		store: m, objects: m, clusters: kube.Opener{Credentials: m, Policy: loopback}, log: slog.New(slog.DiscardHandler),
-		invocation: func(context.Context) string { return "i" },
+		store: m, objects: m, clusters: kube.Opener{Credentials: m, Policy: loopback}, log: log,
+		leases: lease.Holder{Store: m, Log: log, Invocation: func(context.Context) string { return "i" }},
 	}
 }
 
@@ -137,11 +139,11 @@ func (m *memory) history(t *testing.T, h handler) []record.Meta {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	metas, err := record.List(t.Context(), client.Metadata(), key.Namespace)
+	history, err := record.HistoryOf(t.Context(), client.Metadata(), record.KeyOf(key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return record.History(metas, record.Key{Namespace: key.Namespace, Name: key.Name})
+	return history
 }
 
 // fail marks the newest record as check-release does with one whose pods never got ready.

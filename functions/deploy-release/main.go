@@ -12,6 +12,7 @@ import (
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/secrets"
 	"github.com/swell-sh/swell/shared/task"
@@ -32,7 +33,7 @@ func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store := dynamo.Open(cfg, s.Table)
 	h := handler{
 		store: store, objects: bucket.Open(cfg, s.Bucket), clusters: kube.Opener{Credentials: secrets.Open(cfg), Policy: s.Networks},
-		log: log, invocation: task.Invocation,
+		leases: lease.Holder{Store: store, Log: log, Invocation: task.Invocation}, log: log,
 	}
 	return task.Expose(log, task.Record(store, "DeployRelease", h.handle))
 }

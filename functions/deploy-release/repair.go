@@ -68,7 +68,7 @@ func refused(err error) error {
 
 // mayWrite ends the writes where a Helm verb's would end, by wall clock: a process that was frozen thaws with an old monotonic one.
 func (v verb) mayWrite() error {
-	if stop := release.StopMutationsAt(v.until); !time.Now().Round(0).Before(stop) {
+	if stop := v.lease.StopMutationsAt(); !time.Now().Round(0).Before(stop) {
 		return taskerr.Failed("mutation-refused", "the lease is about to end, so nothing is written any more; the next run repairs what is left")
 	}
 	return nil

@@ -27,12 +27,11 @@ func (h handler) look(ctx context.Context, p plan) ([]diff.Object, error) {
 		return nil, err
 	}
 	defer client.Close()
-	key := record.Key{Namespace: p.entry.Key.Namespace, Name: p.entry.Key.Name}
-	metas, err := record.List(ctx, client.Metadata(), key.Namespace)
+	key := record.KeyOf(p.entry.Key)
+	history, err := record.HistoryOf(ctx, client.Metadata(), key)
 	if err != nil {
 		return nil, kube.Classify(err)
 	}
-	history := record.History(metas, key)
 	want := release.Want{Owner: p.owner, InputHash: p.entry.InputHash, Absent: p.entry.Absent}
 	decision := release.Decide(record.Seen(history), want, release.Policy{}, time.Now())
 	switch {

@@ -152,11 +152,11 @@ func (v visit) next(ctx context.Context) (release.Action, error) {
 }
 
 func (v visit) history(ctx context.Context, client *kube.Client) ([]record.Meta, error) {
-	metas, err := record.List(ctx, client.Metadata(), namespace)
+	history, err := record.HistoryOf(ctx, client.Metadata(), record.Key{Namespace: namespace, Name: releaseName})
 	if err != nil {
 		return nil, fmt.Errorf("listing Helm's records on cluster %s: %w", v.cluster.Name, kube.Classify(err))
 	}
-	return record.History(metas, record.Key{Namespace: namespace, Name: releaseName}), nil
+	return history, nil
 }
 
 // remove uninstalls the release, and then forgets the keys: until it is gone, what it reports is still taken.

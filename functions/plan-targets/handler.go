@@ -295,11 +295,11 @@ func (p plan) look(ctx context.Context, t run.Target) (sight, error) {
 	if err != nil {
 		return nothing, err
 	}
-	metas, err := record.List(ctx, client.Metadata(), p.deployment.Namespace)
+	history, err := record.HistoryOf(ctx, client.Metadata(), record.Key{Namespace: p.deployment.Namespace, Name: p.deployment.ReleaseName})
 	if err != nil {
 		return nothing, kube.Classify(err)
 	}
-	newest := record.Seen(record.History(metas, record.Key{Namespace: p.deployment.Namespace, Name: p.deployment.ReleaseName}))
+	newest := record.Seen(history)
 	if newest.Drifted, err = p.drifted(ctx, t, newest.Revision); err != nil {
 		return nothing, err
 	}

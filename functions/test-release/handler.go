@@ -9,6 +9,7 @@ import (
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/kube"
+	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -23,10 +24,7 @@ type store interface {
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
 	FindPlanEntry(ctx context.Context, org, planHash, cluster string) (release.PlanEntry, error)
 	FindRelease(ctx context.Context, key release.Key) (release.Release, error)
-	AcquireLease(ctx context.Context, key release.Key, holder string, now, until time.Time) (fence int64, err error)
-	FreeLease(ctx context.Context, key release.Key, holder string, fence int64) error
-	SetObserved(ctx context.Context, key release.Key, observed release.Observed, previous *release.Observed) (wrote bool, err error)
-	SetHealth(ctx context.Context, key release.Key, health release.Health, message string, at time.Time) error
+	SetFailed(ctx context.Context, key release.Key, observed *release.Observed, cause string, at time.Time) error
 	SetHealthy(ctx context.Context, key release.Key, revision int, verified release.Desired, at time.Time) error
 }
 
@@ -35,10 +33,10 @@ type objects interface {
 }
 
 type handler struct {
-	store      store
-	objects    objects
-	clusters   kube.Opener
-	invocation func(ctx context.Context) string // distinguishes the holders of a lease
+	store    store
+	objects  objects
+	clusters kube.Opener
+	leases   lease.Holder
 }
 
 // handle runs the chart's tests on a release whose workloads are ready, under the release's lease. Running them again deletes what the
@@ -57,32 +55,18 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	if rel.Desired == nil || rel.Desired.RunID != ref.Run {
 		return note, taskerr.Failed("superseded", "another run has moved this release since")
 	}
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return note, errors.New("testing a release: the function has no deadline, so its lease has no end")
-	}
-	until, holder := release.LeaseEnd(deadline), ref.Run+"/"+h.invocation(ctx)
-	fence, err := h.store.AcquireLease(ctx, entry.Key, holder, time.Now(), until)
-	if err != nil {
-		return note, fmt.Errorf("leasing release %s on cluster %s: %w", entry.Key.Name, entry.ClusterName, err)
-	}
-	t := test{handler: h, ref: ref, entry: entry, release: rel, fence: fence, until: until, deadline: deadline}
-	err = t.do(ctx)
-	if free := h.store.FreeLease(context.WithoutCancel(ctx), entry.Key, holder, fence); free != nil {
-		err = errors.Join(err, free)
-	}
-	return note, err
+	return note, h.leases.Hold(ctx, entry.Key, entry.ClusterName, ref.Run, func(l lease.Lease) error {
+		return test{handler: h, ref: ref, entry: entry, release: rel, lease: l}.do(ctx)
+	})
 }
 
 // test is one run of a release's tests under a lease.
 type test struct {
 	handler
-	ref      workflow.TargetRef
-	entry    release.PlanEntry
-	release  release.Release
-	fence    int64
-	until    time.Time
-	deadline time.Time
+	ref     workflow.TargetRef
+	entry   release.PlanEntry
+	release release.Release
+	lease   lease.Lease
 }
 
 func (t test) do(ctx context.Context) error {
@@ -134,13 +118,12 @@ func (t test) tell(ctx context.Context) error {
 
 // newest is the release's newest record, if it is still the one that this run made.
 func (t test) newest(ctx context.Context, client *kube.Client) (record.Meta, error) {
-	metas, err := record.List(ctx, client.Metadata(), t.entry.Key.Namespace)
+	history, err := record.HistoryOf(ctx, client.Metadata(), record.KeyOf(t.entry.Key))
 	if err != nil {
 		return record.Meta{}, fmt.Errorf("listing Helm's records on cluster %s: %w", t.entry.ClusterName, kube.Classify(err))
 	}
-	history := record.History(metas, record.Key{Namespace: t.entry.Key.Namespace, Name: t.entry.Key.Name})
-	if seen := record.Seen(history); seen.Absent || seen.InputHash != t.entry.InputHash || seen.LabelRevision != seen.Revision {
-		return record.Meta{}, taskerr.Failed("release-changed", "the release's newest record is not the one this run made: somebody else has changed it")
+	if err := t.entry.Changed(record.Seen(history)); err != nil {
+		return record.Meta{}, err
 	}
 	return history[0], nil
 }
@@ -148,8 +131,8 @@ func (t test) newest(ctx context.Context, client *kube.Client) (record.Meta, err
 func (t test) run(ctx context.Context, cred kube.Credential) error {
 	op := helm.Op{
 		Credential: cred, AllowedNetworks: t.clusters.Policy.String(), ReleaseName: t.entry.Key.Name, Namespace: t.entry.Key.Namespace,
-		Action: release.Test, Fence: t.fence, StopMutationsAt: release.StopMutationsAt(t.until),
-		HookTimeout: min(time.Duration(t.entry.Tests)*time.Second, release.HookTimeout(t.deadline, time.Now())),
+		Action: release.Test, Fence: t.lease.Fence, StopMutationsAt: t.lease.StopMutationsAt(),
+		HookTimeout: min(time.Duration(t.entry.Tests)*time.Second, t.lease.HookTimeout(time.Now())),
 	}
 	if err := t.objects.GetValues(ctx, t.ref.Org, t.entry.ValuesRef, &op.Values); err != nil { // to keep them out of what is told
 		return fmt.Errorf("reading the values of release %s: %w", t.entry.Key.Name, err)
@@ -171,15 +154,8 @@ func (t test) fail(ctx context.Context, client *kube.Client, failed *helm.Error)
 	if err := record.MarkFailed(ctx, client.Kubernetes().CoreV1(), newest, "test failed: "+cause); err != nil {
 		return fmt.Errorf("marking release %s on cluster %s as failed: %w", t.entry.Key.Name, t.entry.ClusterName, kube.Classify(err))
 	}
-	if o := t.release.Observed; o != nil {
-		observed := *o
-		observed.Status, observed.At = "failed", time.Now().UTC()
-		if _, err := t.store.SetObserved(ctx, t.entry.Key, observed, o); err != nil {
-			return fmt.Errorf("recording release %s as failed: %w", t.entry.Key.Name, err)
-		}
-	}
-	if err := t.store.SetHealth(ctx, t.entry.Key, release.Unhealthy, cause, time.Now().UTC()); err != nil {
-		return fmt.Errorf("recording the health of release %s: %w", t.entry.Key.Name, err)
+	if err := t.store.SetFailed(ctx, t.entry.Key, t.release.Observed, cause, time.Now().UTC()); err != nil {
+		return fmt.Errorf("recording release %s as failed: %w", t.entry.Key.Name, err)
 	}
 	return taskerr.Failed("test-failed", "%s", cause)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/swell-sh/swell/shared/helmtest"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/kubetest"
+	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -67,12 +69,10 @@ func (m *memory) FreeLease(context.Context, release.Key, string, int64) error {
 	m.held = false
 	return nil
 }
-func (m *memory) SetObserved(_ context.Context, _ release.Key, o release.Observed, _ *release.Observed) (bool, error) {
-	m.release.Observed = &o
-	return true, nil
-}
-func (m *memory) SetHealth(_ context.Context, _ release.Key, health release.Health, message string, _ time.Time) error {
-	m.release.Health, m.release.HealthMessage = health, message
+func (m *memory) SetFailed(_ context.Context, _ release.Key, o *release.Observed, cause string, _ time.Time) error {
+	failed := *o
+	failed.Status = "failed"
+	m.release.Observed, m.release.Health, m.release.HealthMessage = &failed, release.Unhealthy, cause
 	return nil
 }
 func (m *memory) SetHealthy(_ context.Context, _ release.Key, revision int, _ release.Desired, _ time.Time) error {
@@ -117,7 +117,10 @@ func scene(t *testing.T) (*memory, func() error) {
 	}
 	m.entry = release.PlanEntry{ClusterID: key.ClusterID, ClusterName: "demo", Key: key, InputHash: "h", Tests: 30}
 	m.release.Fence = 1
-	h := handler{store: m, objects: m, clusters: kube.Opener{Credentials: m, Policy: policy}, invocation: func(context.Context) string { return "i" }}
+	h := handler{
+		store: m, objects: m, clusters: kube.Opener{Credentials: m, Policy: policy},
+		leases: lease.Holder{Store: m, Log: slog.New(slog.DiscardHandler), Invocation: func(context.Context) string { return "i" }},
+	}
 	return m, func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()

@@ -318,6 +318,19 @@ func (s *Store) setHealth(ctx context.Context, k release.Key, u expression.Updat
 	return err
 }
 
+// SetFailed records that a run made the release's record failed, and why it is Unhealthy. observed is what was recorded of it before; nil: nothing, and
+// only its health is. Each of the two stays as it is where it was looked at later; a call that died between them may be sent again.
+func (s *Store) SetFailed(ctx context.Context, k release.Key, observed *release.Observed, cause string, at time.Time) error {
+	if observed != nil {
+		failed := *observed
+		failed.Status, failed.At = "failed", at
+		if _, err := s.SetObserved(ctx, k, failed, observed); err != nil {
+			return err
+		}
+	}
+	return s.SetHealth(ctx, k, release.Unhealthy, cause, at)
+}
+
 // SetActiveRun says which run has the release in its batch.
 func (s *Store) SetActiveRun(ctx context.Context, k release.Key, runID string) error {
 	var u expression.UpdateBuilder

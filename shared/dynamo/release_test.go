@@ -223,6 +223,39 @@ func TestWhatWasSeenIsWrittenOnlyWhenItIsNews(t *testing.T) {
 	wantEqual(t, r.Health, release.Healthy)
 }
 
+func TestFailedIsObservedAndUnhealthy(t *testing.T) {
+	s := newStore(t)
+	must(t, s.ClaimRelease(t.Context(), keyA, mine))
+	find := func() release.Release {
+		r, err := s.FindRelease(t.Context(), keyA)
+		must(t, err)
+		return r
+	}
+	must(t, s.SetFailed(t.Context(), keyA, nil, "not ready", after(1))) // nobody has seen its record yet
+	r := find()
+	wantEqual(t, r.Observed, nil)
+	wantEqual(t, r.Health, release.Unhealthy)
+
+	seen := release.Observed{Revision: 4, Status: "deployed", InputHash: "i", LabelRevision: 4, At: after(10)}
+	_, err := s.SetObserved(t.Context(), keyA, seen, nil)
+	must(t, err)
+	want := seen
+	want.Status, want.At = "failed", after(20)
+	for range 2 { // sent again
+		must(t, s.SetFailed(t.Context(), keyA, &seen, "0 of 2 are ready", after(20)))
+		r = find()
+		wantEqual(t, *r.Observed, want)
+		wantEqual(t, r.Health, release.Unhealthy)
+		wantEqual(t, r.HealthMessage, "0 of 2 are ready")
+		wantEqual(t, r.HealthAt, after(20))
+	}
+	wantEqual(t, seen.Status, "deployed") // the caller's own
+
+	must(t, s.SetHealth(t.Context(), keyA, release.Healthy, "", after(30)))
+	must(t, s.SetFailed(t.Context(), keyA, &seen, "late", after(25)))
+	wantEqual(t, find().Health, release.Healthy)
+}
+
 func TestNoChangeCostsNoCall(t *testing.T) {
 	s := dynamo.New(nil, "no table", time.Now)
 	same := release.Observed{Revision: 1, Differs: []string{}, At: noon}

@@ -151,6 +151,12 @@ func History(metas []Meta, key Key) []Meta {
 	return history
 }
 
+// HistoryOf lists one release's revisions, the newest first.
+func HistoryOf(ctx context.Context, client metadata.Interface, key Key) ([]Meta, error) {
+	metas, err := List(ctx, client, key.Namespace)
+	return History(metas, key), err
+}
+
 func userLabels(all map[string]string) map[string]string {
 	labels := maps.Clone(all)
 	for _, name := range systemLabels {

@@ -22,6 +22,7 @@ import (
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/record"
+	"github.com/swell-sh/swell/shared/release"
 )
 
 var loopback = netguard.Policy{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
@@ -145,8 +146,15 @@ func TestList(t *testing.T) {
 	if got := latest[key]; got.Revision != 10 || !got.Pending() || got.ResourceVersion == "" || len(latest) != 2 {
 		t.Errorf("Latest: %+v", latest)
 	}
+	history, err := record.HistoryOf(t.Context(), client.Metadata(), record.KeyOf(release.Key{Org: "o", ClusterID: "c", Namespace: "demo", Name: "web"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(record.History(metas, key), history); diff != "" {
+		t.Error(diff)
+	}
 	var revisions []int
-	for _, m := range record.History(metas, key) {
+	for _, m := range history {
 		revisions = append(revisions, m.Revision)
 		if m.Revision == 1 && m.ModifiedAt.Unix() != 1767323100 {
 			t.Errorf("revision 1 was modified at %v", m.ModifiedAt)

@@ -7,6 +7,9 @@ import (
 	"github.com/swell-sh/swell/shared/release"
 )
 
+// KeyOf is a release's key within its cluster.
+func KeyOf(key release.Key) Key { return Key{key.Namespace, key.Name} }
+
 // Seen is the newest record of a history as the domain decides by it.
 func Seen(history []Meta) release.Seen {
 	if len(history) == 0 {

@@ -138,7 +138,13 @@ func refuse(code, format string, seen Seen) Decision {
 
 // has: the record is what is wanted; its objects may not be.
 func (s Seen) has(want Want) bool {
-	return s.Status == "deployed" && s.InputHash == want.InputHash && !handWritten(s)
+	return s.Status == "deployed" && s.IsOf(want.InputHash)
+}
+
+// IsOf says whether the record is one that Swell made of that input. The hash alone does not say so: a `helm upgrade` by hand inherits labels, but not
+// the revision they were written for.
+func (s Seen) IsOf(inputHash string) bool {
+	return !s.Absent && s.InputHash == inputHash && !handWritten(s)
 }
 
 func (s Seen) pending() bool {

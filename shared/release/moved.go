@@ -1,6 +1,10 @@
 package release
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/swell-sh/swell/shared/taskerr"
+)
 
 // Sight is what a plan sees of one release before it is carried out: the preconditions of its entry.
 type Sight struct {
@@ -20,6 +24,14 @@ func (e PlanEntry) Moved(now Sight) string {
 		return "the cluster's version or its APIs changed"
 	}
 	return ""
+}
+
+// Changed is the failure of a run whose release has another newest record than the one that the run made by the entry; nil: it has that.
+func (e PlanEntry) Changed(newest Seen) error {
+	if newest.IsOf(e.InputHash) {
+		return nil
+	}
+	return taskerr.Failed("release-changed", "the release's newest record is not the one this run made: somebody else has changed it")
 }
 
 func revisionText(revision int) string {

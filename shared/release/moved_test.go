@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/taskerr"
 )
 
 func TestMoved(t *testing.T) {
@@ -25,6 +26,33 @@ func TestMoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := c.entry.Moved(c.now); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestChanged(t *testing.T) {
+	entry := release.PlanEntry{InputHash: "h"}
+	made := release.Seen{Revision: 3, LabelRevision: 3, Status: "deployed", InputHash: "h"}
+	cases := map[string]struct {
+		entry  release.PlanEntry
+		change func(*release.Seen)
+		want   string
+	}{
+		"the run's own":             {entry, func(*release.Seen) {}, ""},
+		"its own, failed":           {entry, func(s *release.Seen) { s.Status = "failed" }, ""},
+		"another run's":             {entry, func(s *release.Seen) { s.InputHash = "i" }, "release-changed"},
+		"upgraded by hand":          {entry, func(s *release.Seen) { s.Revision = 4 }, "release-changed"},
+		"labels of no revision":     {entry, func(s *release.Seen) { s.LabelRevision = 0 }, "release-changed"},
+		"uninstalled, with no hash": {release.PlanEntry{}, func(s *release.Seen) { *s = release.Seen{Absent: true} }, "release-changed"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			seen := made
+			c.change(&seen)
+			err := c.entry.Changed(seen)
+			if c.want == "" && err != nil || c.want != "" && taskerr.CodeOf(err) != c.want {
+				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
 	}

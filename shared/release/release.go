@@ -205,8 +205,7 @@ const (
 	LabelRun      = "swell-run"
 )
 
-// InSync says whether the cluster has what is desired. The hash alone does not say so: a `helm upgrade` by hand inherits labels, but
-// not the revision they were written for.
+// InSync says whether the cluster has what is desired.
 func InSync(d *Desired, o *Observed) bool {
 	if d == nil || o == nil {
 		return false
@@ -214,7 +213,7 @@ func InSync(d *Desired, o *Observed) bool {
 	if d.Absent || o.Absent {
 		return d.Absent == o.Absent
 	}
-	return o.Status == "deployed" && o.InputHash == d.InputHash && o.LabelRevision == o.Revision
+	return o.Status == "deployed" && o.seen().IsOf(d.InputHash)
 }
 
 // AbsentTimeout is how long, in seconds, a release may take to be gone.

@@ -56,7 +56,7 @@ func Differs(r Release, current int) []string {
 	switch {
 	case o.RolledBackTo > 0:
 		differs = append(differs, fmt.Sprintf("revision %d: rolled back by hand to %d", o.Revision, o.RolledBackTo))
-	case handWritten(Seen{Revision: o.Revision, LabelRevision: o.LabelRevision}):
+	case handWritten(o.seen()):
 		differs = append(differs, fmt.Sprintf("revision: %d was not made by Swell", o.Revision))
 	}
 	return append(differs, o.Differs...)
