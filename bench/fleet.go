@@ -84,8 +84,20 @@ func (f *fleet) grow(ctx context.Context, n int) error {
 
 // deploy brings a new generation to all members, and returns its run when that has ended well.
 func (f *fleet) deploy(ctx context.Context) (openapi.RunDetails, error) {
+	run, err := f.roll(ctx, nil)
+	if err == nil && run.Status != "Succeeded" {
+		return run, fmt.Errorf("run %s ended %s: %s %s", run.ID, run.Status, run.Code, firstFault(run))
+	}
+	return run, err
+}
+
+// roll brings a new generation to all members, rolled out so, and returns its run when that has ended.
+func (f *fleet) roll(ctx context.Context, rollout map[string]any) (openapi.RunDetails, error) {
 	f.text++
 	request := map[string]any{"name": f.chart, "values": map[string]any{"text": fmt.Sprint(f.text)}}
+	if rollout != nil {
+		request["rollout"] = rollout
+	}
 	method, path := http.MethodPut, "/clustergroups/"+f.group+"/deployments/"+f.name
 	if f.text == 1 {
 		request["releaseName"] = f.name
@@ -95,11 +107,7 @@ func (f *fleet) deploy(ctx context.Context) (openapi.RunDetails, error) {
 	if err := f.call(ctx, method, path, request, &accepted); err != nil {
 		return openapi.RunDetails{}, err
 	}
-	run, err := f.await(ctx, accepted.Run)
-	if err == nil && run.Status != "Succeeded" {
-		return run, fmt.Errorf("run %s ended %s: %s %s", run.ID, run.Status, run.Code, firstFault(run))
-	}
-	return run, err
+	return f.await(ctx, accepted.Run)
 }
 
 func firstFault(run openapi.RunDetails) string {

@@ -36,6 +36,7 @@ var parts = []struct {
 	{"P9", (*bench).transitions},
 	{"P11", (*bench).webhooks},
 	{"P1", (*bench).fanOut},
+	{"waves", (*bench).waves},
 	{"kills", (*bench).kills},
 	{"chaos", (*bench).chaos},
 	{"demo", (*bench).demo},

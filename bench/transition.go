@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
@@ -38,8 +41,8 @@ func (b *bench) transitions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h := histories{client: sfn.NewFromConfig(cfg)}
-	if err := h.addRun(ctx, run.ID); err != nil {
+	h, err := readRun(ctx, cfg, run.ID)
+	if err != nil {
 		return err
 	}
 	b.add("P9-transitions", "transitions", float64(h.transitions), "of a deployment to %d clusters that were ready at the first look, retries included: %s", targets, strings.Join(h.parts, ", ")).
@@ -51,9 +54,33 @@ func (b *bench) transitions(ctx context.Context) error {
 // histories adds up those of executions.
 type histories struct {
 	client      *sfn.Client
+	memory      map[string]float64 // GB of the functions, by ARN
 	transitions int
+	invocations int
+	gbSeconds   float64 // from when a function was called to its answer; what hands out a token is not timed
 	payload     int
 	parts       []string
+}
+
+// readRun reads what a run's machines did.
+func readRun(ctx context.Context, cfg aws.Config, run string) (*histories, error) {
+	h := &histories{client: sfn.NewFromConfig(cfg), memory: map[string]float64{}}
+	functions := lambda.NewListFunctionsPaginator(lambda.NewFromConfig(cfg), &lambda.ListFunctionsInput{})
+	for functions.HasMorePages() {
+		page, err := functions.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing the functions: %w", err)
+		}
+		for _, f := range page.Functions {
+			h.memory[*f.FunctionArn] = float64(*f.MemorySize) / 1024
+		}
+	}
+	return h, h.addRun(ctx, run)
+}
+
+// bill is the price of the machines and their functions.
+func (h *histories) bill() float64 {
+	return float64(h.transitions)*priceTransition + h.gbSeconds*priceGBSecond + float64(h.invocations)*priceInvocation
 }
 
 func (h *histories) addRun(ctx context.Context, run string) error {
@@ -90,13 +117,16 @@ func (h *histories) addExecution(ctx context.Context, arn, name string) error {
 		return err
 	}
 	for _, r := range runs.MapRuns {
-		items, err := h.client.ListExecutions(ctx, &sfn.ListExecutionsInput{MapRunArn: r.MapRunArn})
-		if err != nil {
-			return err
-		}
-		for _, item := range items.Executions {
-			if err := h.addExecution(ctx, *item.ExecutionArn, "target"); err != nil {
+		items := sfn.NewListExecutionsPaginator(h.client, &sfn.ListExecutionsInput{MapRunArn: r.MapRunArn})
+		for items.HasMorePages() {
+			page, err := items.NextPage(ctx)
+			if err != nil {
 				return err
+			}
+			for _, item := range page.Executions {
+				if err := h.addExecution(ctx, *item.ExecutionArn, "target"); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -107,6 +137,8 @@ func (h *histories) addExecution(ctx context.Context, arn, name string) error {
 // children the tasks alone, and theirs are all tasks.
 func (h *histories) count(ctx context.Context, arn string) (int, error) {
 	count := 0
+	var called time.Time // what runs in an execution runs one after the other
+	memory := 0.0
 	pages := sfn.NewGetExecutionHistoryPaginator(h.client, &sfn.GetExecutionHistoryInput{ExecutionArn: &arn})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -118,6 +150,13 @@ func (h *histories) count(ctx context.Context, arn string) (int, error) {
 			entered := strings.HasSuffix(string(e.Type), "StateEntered") && e.Type != sfntypes.HistoryEventTypeTaskStateEntered
 			if entered || e.Type == sfntypes.HistoryEventTypeTaskScheduled {
 				count++
+			}
+			switch e.Type {
+			case sfntypes.HistoryEventTypeTaskScheduled:
+				h.invocations++
+				called, memory = *e.Timestamp, h.memory[*e.TaskScheduledEventDetails.Resource]
+			case sfntypes.HistoryEventTypeTaskSucceeded, sfntypes.HistoryEventTypeTaskFailed:
+				h.gbSeconds += memory * e.Timestamp.Sub(called).Seconds()
 			}
 			h.payload = max(h.payload, largest(e))
 		}

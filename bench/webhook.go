@@ -5,23 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
-	"github.com/swell-sh/swell/shared/config"
-	"github.com/swell-sh/swell/shared/kubetest"
-	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/relay"
-	"github.com/swell-sh/swell/shared/relaytest"
 	"github.com/swell-sh/swell/shared/release"
-	"github.com/swell-sh/swell/shared/run"
-	"github.com/swell-sh/swell/shared/secrets"
 	"github.com/swell-sh/swell/shared/watch"
 	"github.com/swell-sh/swell/shared/webhook"
 )
@@ -138,103 +130,4 @@ func (t *slowTable) deliver(ctx context.Context, w *worker, d relay.Delivery) (t
 		t.mu.Unlock()
 	}
 	return times, nil
-}
-
-// rollingFor is how long a workload of the bench takes to be ready: so long that a poll has become seldom.
-const rollingFor = 40 * time.Second
-
-// learning is how long after a workload runs its run has ended, and what that costs, with a relay and without.
-func (b *bench) learning(ctx context.Context) error {
-	running := maps.Clone(workload)
-	running["templates/deployment.yaml"] = strings.Replace(running["templates/deployment.yaml"], "replicas: 0", "replicas: 1", 1)
-	archive, err := configMaps("1.0.0", 0, 10, running)
-	if err != nil {
-		return err
-	}
-	f, err := b.newFleet(ctx, 1, archive)
-	if f != nil {
-		defer f.close(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	if err := f.grow(ctx, 1); err != nil {
-		return err
-	}
-	if _, err := f.deploy(ctx); err != nil {
-		return err
-	}
-	cfg, err := config.AWS(ctx)
-	if err != nil {
-		return err
-	}
-	s := relaytest.Sender{URL: f.api.URL + "/hooks/v1/orgs/default/clusters/" + f.ids[0] + "/reports", Keys: []webhook.Key{relayKey}}
-	for _, by := range []run.LearnedBy{run.LearnedByPoll, run.LearnedByRelay} {
-		if by == run.LearnedByRelay {
-			if err := secrets.Open(cfg).Put(ctx, relay.KeysName("default", f.ids[0]), relay.FormatKeys(relayKey, webhook.Key{})); err != nil {
-				return err
-			}
-			if status, err := s.Send(ctx, relaytest.Delivery()); err != nil || status != http.StatusAccepted {
-				return fmt.Errorf("a heartbeat is answered %d: %w", status, err)
-			}
-		}
-		ended, id, err := f.roll(ctx, by == run.LearnedByRelay, s)
-		if err != nil {
-			return err
-		}
-		b.add("P11-ended-"+string(by), "s", ended.Seconds(), "from when the workload of an upgrade runs, %s after it began, to the end of the run (learned by %s)", rollingFor, by)
-		h := histories{client: sfn.NewFromConfig(cfg)}
-		if err := h.addRun(ctx, id); err != nil {
-			return err
-		}
-		b.add("P11-transitions-"+string(by), "transitions", float64(h.transitions), "of that run, retries included")
-	}
-	return nil
-}
-
-// roll upgrades with a workload that runs after rollingFor, and returns how long after that the run ended.
-func (f *fleet) roll(ctx context.Context, tell bool, s relaytest.Sender) (took time.Duration, id string, err error) {
-	f.servers[0].SetReady(false)
-	defer f.servers[0].SetReady(true)
-	done := make(chan error, 1)
-	var details openapi.RunDetails
-	go func() {
-		var err error
-		details, err = f.deploy(ctx)
-		done <- err
-	}()
-	select {
-	case <-time.After(rollingFor):
-	case err := <-done:
-		return 0, "", fmt.Errorf("the run did not wait for its workload: %w", err)
-	}
-	finished := time.Now()
-	reports := settled(f.servers[0], f.name)
-	if tell {
-		if status, err := s.Send(ctx, relaytest.Delivery(reports...)); err != nil || status != http.StatusAccepted {
-			return 0, "", fmt.Errorf("a report is answered %d: %w", status, err)
-		}
-	}
-	err = <-done
-	return details.EndedAt.Sub(finished), details.ID, err
-}
-
-// settled has the controllers of a cluster's Deployments say that they run, and returns what a relay reports of it.
-func settled(server *kubetest.Server, name string) (reports []relay.Report) {
-	for _, o := range server.Objects("deployments") {
-		meta, spec := o["metadata"].(map[string]any), o["spec"].(map[string]any)
-		n := spec["replicas"]
-		o["status"] = map[string]any{
-			"observedGeneration": meta["generation"], "replicas": n, "updatedReplicas": n, "readyReplicas": n, "availableReplicas": n,
-			"conditions": []any{map[string]any{"type": "Available", "status": "True"}, map[string]any{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}},
-		}
-		server.Put(o)
-		generation, _ := meta["generation"].(int64)
-		namespace, uid := fmt.Sprint(meta["namespace"]), fmt.Sprint(meta["uid"])
-		reports = append(reports, relay.Report{
-			ID: fmt.Sprintf("%s-%d", uid, generation), Namespace: namespace, Release: name, State: relay.Complete, SeenAt: time.Now(),
-			Object: relay.Object{Kind: "Deployment", Namespace: namespace, Name: fmt.Sprint(meta["name"]), UID: uid, Generation: generation},
-		})
-	}
-	return reports
 }

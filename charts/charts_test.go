@@ -2,14 +2,25 @@ package charts_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/swell-sh/swell/charts"
 	"github.com/swell-sh/swell/shared/chart"
+	"github.com/swell-sh/swell/shared/child"
+	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/schema"
 )
+
+func TestMain(m *testing.M) {
+	helm.RegisterChildren()
+	child.Main()
+	os.Exit(m.Run())
+}
 
 func TestDemoIsAChart(t *testing.T) {
 	archive, err := charts.Demo()
@@ -102,6 +113,10 @@ func TestRelayRefusesValues(t *testing.T) {
 			values: map[string]any{"reportsURL": "http://swell.example.com/hooks", "key": key, "image": image},
 			want:   []schema.Violation{{Path: "reportsURL", Message: "must match the pattern ^(https://|http://(127\\.0\\.0\\.1|localhost)[:/])"}},
 		},
+		"ItsOwnVariable": {
+			values: map[string]any{"reportsURL": "https://swell.example.com", "image": image, "env": map[string]any{"SWELL_TELL_LOGS": "true"}},
+			want:   []schema.Violation{{Path: "env.SWELL_TELL_LOGS", Message: "is not allowed"}},
+		},
 		"Unknown": {
 			values: map[string]any{"reportsURL": "https://swell.example.com", "image": image, "replicas": 2},
 			want:   []schema.Violation{{Path: "replicas", Message: "is not known to the chart"}},
@@ -125,5 +140,47 @@ func TestRelayRefusesValues(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A variable that is given takes the place of the chart's own: an API server takes each name once.
+func TestRelayEnvironment(t *testing.T) {
+	archive, err := charts.Relay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := map[string]string{
+		"SWELL_REPORTS_URL": "https://swell.example.com", "SWELL_KEY_FILE": "/etc/swell-relay/key", "SWELL_TELL_LOGS": "true", "GOMEMLIMIT": "32MiB", "GOGC": "50",
+	}
+	for name, given := range map[string]map[string]any{"its own": {}, "another limit, and a proxy": {"GOMEMLIMIT": "128MiB", "HTTPS_PROXY": "http://proxy:3128"}} {
+		values := map[string]any{"reportsURL": "https://swell.example.com", "existingSecret": "mine", "env": given}
+		out, err := helm.Render(t.Context(), helm.Request{Archive: archive, Values: values, Release: "relay", Namespace: "default", KubeVersion: "v1.36.3", Show: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var deployment appsv1.Deployment
+		for document := range strings.SplitSeq(out.Shown.Manifest, "\n---\n") {
+			if strings.Contains(document, "kind: Deployment\n") {
+				if err := yaml.UnmarshalStrict([]byte(document), &deployment); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		want, got := map[string]string{}, map[string]string{}
+		for name, value := range own {
+			want[name] = value
+		}
+		for name, value := range given {
+			want[name] = value.(string)
+		}
+		for _, v := range deployment.Spec.Template.Spec.Containers[0].Env {
+			if _, twice := got[v.Name]; twice {
+				t.Errorf("%s: %s is there twice", name, v.Name)
+			}
+			got[v.Name] = v.Value
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }

@@ -74,7 +74,7 @@ func (j *judge) answer(t *testing.T, q notify.Question, body string, key webhook
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	webhook.Sign(r.Header, webhook.Message{ID: unique("answer"), At: time.Now()}, []byte(body), key)
+	webhook.Sign(r.Header, webhook.Message{ID: q.ID, At: time.Now()}, []byte(body), key)
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +116,11 @@ func TestAGateBetweenWaves(t *testing.T) {
 	if status, text := j.answer(t, q, `{"status":"passed"}`, webhook.KeyOf(bytes.Repeat([]byte{1}, 32))); status != http.StatusUnauthorized {
 		t.Errorf("a forged answer was answered %d %s", status, text)
 	}
+	another := q
+	another.ID = "answer"
+	if status, text := j.answer(t, another, `{"status":"passed"}`, j.key); status != http.StatusUnauthorized {
+		t.Errorf("an answer to another question was answered %d %s", status, text)
+	}
 	if r := getRun(t, first.Run); targetOf(t, r, clusterB).Status != openapi.RunTargetStatusWaiting {
 		t.Errorf("it went on without an answer:\n%s", describe(r))
 	}
@@ -138,4 +143,15 @@ func TestAGateBetweenWaves(t *testing.T) {
 	if status, text := j.answer(t, q, `{"status":"passed"}`, j.key); status != http.StatusAccepted || !strings.Contains(text, `"counted":false`) {
 		t.Errorf("a late answer was answered %d %s", status, text)
 	}
+
+	var again openapi.Run // of what was kept back alone: it is asked for anew
+	must(t, http.StatusAccepted, http.MethodPost, "/runs/"+r.ID+"/redrive", nil, &again)
+	q = j.await(t, 3)
+	if q.Wave != "canary" || len(q.Targets) > 0 || q.Run != again.ID {
+		t.Errorf("of the redrive it was asked %+v", q)
+	}
+	if status, text := j.answer(t, q, `{"status":"passed"}`, j.key); status != http.StatusAccepted || !strings.Contains(text, `"counted":true`) {
+		t.Errorf("answered %d %s", status, text)
+	}
+	wantOutcome(t, ended(t, again.ID, openapi.RunStatusSucceeded), clusterB, openapi.RunTargetStatusSucceeded, "", "", false)
 }

@@ -109,6 +109,9 @@ func TestABakeIsPausedResumedAndTakenBack(t *testing.T) {
 	awaitTarget(t, run, clusterA, openapi.RunTargetStatusSucceeded)
 	began = time.Now()
 	turn(t, run, "cancel")
+	if got := do(t, http.MethodPost, "/runs/"+run+"/cancel?rollBack=true", nil); got.status != http.StatusConflict {
+		t.Errorf("a run that was canceled is turned around: %d %+v", got.status, got.problem)
+	}
 	ended(t, run, openapi.RunStatusCanceled)
 	t.Logf("the run ended %s after it was aborted in a bake of an hour", time.Since(began).Round(time.Millisecond))
 	wantReplicas(t, clusterA, a.name, 3)
@@ -140,7 +143,7 @@ func TestAChangeByHandInTheBakeStopsTheNextWave(t *testing.T) {
 	wantNothing(t, clusterB, a.name)
 }
 
-// A cluster that does not answer blocks nobody, and gets what it missed when it does, whatever the deployment's mode.
+// A cluster that does not answer blocks nobody, unless it is all that a wave has, and gets what it missed when it does, whatever the deployment's mode.
 func TestAClusterThatWasAwayCatchesUp(t *testing.T) {
 	t.Parallel()
 	away, other := newInMemory(t), newInMemory(t)
@@ -157,8 +160,12 @@ func TestAClusterThatWasAwayCatchesUp(t *testing.T) {
 	away.breakDown()
 	look() // now it is known not to answer
 	began := time.Now()
-	r := a.deploy(openapi.RunStatusPartial, intent{"name": pushDemo(t), "rollout": canaryOf(away.name, "0s")})
+	r := a.deploy(openapi.RunStatusFailed, intent{"name": pushDemo(t), "rollout": canaryOf(away.name, "0s")})
 	t.Logf("the run was done after %s", time.Since(began).Round(time.Millisecond))
+	wantOutcome(t, r, other.name, openapi.RunTargetStatusCanceled, "budget-exhausted", "no target of wave canary succeeded", false)
+	wantOutcome(t, r, away.name, openapi.RunTargetStatusUnreachable, "cluster-unreachable", "", false)
+
+	r = a.put(openapi.RunStatusPartial, intent{"rollout": canaryOf(other.name, "0s")})
 	if r.Code != "targets-unreachable" || !strings.Contains(r.Cause, away.name) || r.Counts.Unreachable != 1 {
 		t.Errorf("%s", describe(r))
 	}

@@ -209,11 +209,11 @@ func (i *installation) forgetCluster(ctx context.Context, c openapi.Cluster) err
 			return err
 		}
 	}
-	a, err := i.send(ctx, http.MethodDelete, "/clusters/"+c.ID, nil)
+	a, err := i.send(ctx, http.MethodDelete, "/clusters/"+c.ID+"?force=true", nil) // with the relay that a run which died may have left there
 	if err != nil || a.status == http.StatusNotFound {
 		return err
 	}
-	return a.want(http.StatusNoContent, nil)
+	return a.want(http.StatusOK, nil)
 }
 
 // forgetGroup deletes a group with its deployments, by force: the clusters of an earlier run may be gone.

@@ -4,12 +4,18 @@ package events_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/swell-sh/swell/shared/event"
+	"github.com/swell-sh/swell/shared/openapi"
+	"github.com/swell-sh/swell/shared/relay"
+	"github.com/swell-sh/swell/shared/source"
 	"github.com/swell-sh/swell/shared/workflow"
 )
 
@@ -47,6 +53,52 @@ var inputs = map[string]func() any{
 
 func input[T any]() any { return new(T) }
 
+// bodies read what a request or a message holds, by sample: what is in an envelope is any text to the envelope's type.
+var bodies = map[string]func(raw []byte) error{
+	"admit-deployment/adopt.json":      body[openapi.AdoptRequest],
+	"admit-deployment/create.json":     body[openapi.DeploymentRequest],
+	"admit-deployment/push-chart.json": func([]byte) error { return nil }, // an archive
+	"check-cluster/queue.json":         body[workflow.TargetRef],
+	"comment-run/run-succeeded.json":   ofBus,
+	"import-cluster/credential.json":   body[openapi.ClusterCredentialRequest],
+	"import-cluster/import.json":       body[openapi.ImportClusterRequest],
+	"install-relay/order.json":         body[workflow.RelayOrder],
+	"process-delivery/push.json":       body[source.Message],
+	"receive-webhook/delivery.json":    ofGitHub,
+	"receive-webhook/reports.json":     body[relay.Delivery],
+	"send-notification/event.json":     ofBus,
+	"send-notification/receiver.json": body[struct {
+		Detail   event.Event `json:"detail"`
+		Receiver string      `json:"receiver"`
+	}],
+}
+
+func body[T any](raw []byte) error { return strictly(raw, new(T)) }
+
+// ofBus is an event as a rule of the bus puts it into a queue.
+func ofBus(raw []byte) error {
+	var envelope events.EventBridgeEvent
+	if err := strictly(raw, &envelope); err != nil {
+		return err
+	}
+	return body[event.Event](envelope.Detail)
+}
+
+// ofGitHub is what the host publishes, of which a part is read.
+func ofGitHub(raw []byte) error {
+	e, err := source.Parse(source.GitHub, http.Header{"X-Github-Event": {"push"}}, raw)
+	if err == nil && (e.Kind != source.Push || e.Repository == "" || e.Commit == "") {
+		err = fmt.Errorf("it is no push: %+v", e)
+	}
+	return err
+}
+
+func strictly(raw []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
+
 func TestEverySampleIsWhatItsFunctionTakes(t *testing.T) {
 	folders, err := filepath.Glob("../functions/*/main.go")
 	if err != nil || len(folders) == 0 {
@@ -60,7 +112,14 @@ func TestEverySampleIsWhatItsFunctionTakes(t *testing.T) {
 				t.Fatal("there is no sample", err)
 			}
 			for _, sample := range samples {
-				decode(t, sample, inputs[name])
+				for _, text := range decode(t, sample, inputs[name]) {
+					read := bodies[filepath.ToSlash(sample)]
+					if read == nil {
+						t.Errorf("nobody says what %s holds", sample)
+					} else if err := read([]byte(text)); err != nil {
+						t.Errorf("%s holds something else: %v", sample, err)
+					}
+				}
 			}
 		})
 	}
@@ -69,7 +128,8 @@ func TestEverySampleIsWhatItsFunctionTakes(t *testing.T) {
 	}
 }
 
-func decode(t *testing.T, sample string, make func() any) {
+// decode returns what the sample holds, if it is an envelope.
+func decode(t *testing.T, sample string, make func() any) (held []string) {
 	t.Helper()
 	raw, err := os.ReadFile(sample)
 	if err != nil {
@@ -79,20 +139,18 @@ func decode(t *testing.T, sample string, make func() any) {
 	if filepath.Base(sample) == "queue.json" { // check-cluster has two callers
 		into = new(events.SQSEvent)
 	}
-	strict := json.NewDecoder(bytes.NewReader(raw))
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(into); err != nil {
+	if err := strictly(raw, into); err != nil {
 		t.Errorf("%s is no %T: %v", sample, into, err)
 	}
-	queue, ok := into.(*events.SQSEvent)
-	if !ok || filepath.Base(sample) != "queue.json" {
-		return
-	}
-	for _, message := range queue.Records {
-		body := json.NewDecoder(bytes.NewReader([]byte(message.Body)))
-		body.DisallowUnknownFields()
-		if err := body.Decode(new(workflow.TargetRef)); err != nil {
-			t.Errorf("%s: the message is no TargetRef: %v", sample, err)
+	switch envelope := into.(type) {
+	case *events.SQSEvent:
+		for _, message := range envelope.Records {
+			held = append(held, message.Body)
+		}
+	case *events.APIGatewayV2HTTPRequest:
+		if envelope.Body != "" {
+			held = append(held, envelope.Body)
 		}
 	}
+	return held
 }

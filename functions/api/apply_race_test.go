@@ -46,7 +46,7 @@ func (s scene) shown(t *testing.T, expires time.Duration) (string, deployment.De
 	other := entry
 	other.ClusterID, other.ClusterName, other.Key.ClusterID = "c2", "two", "c2"
 	must(t, s.store.PutTargets(ctx, r, []run.Target{{ClusterID: "c1", ClusterName: "one", Status: run.TargetSucceeded}, {ClusterID: "c2", ClusterName: "two", Status: run.TargetSucceeded}}))
-	_, err = s.store.FinishRun(ctx, "default", r.ID, run.Succeeded, "", "", now)
+	_, err = s.store.FinishRun(ctx, r, run.Succeeded, "", "", now)
 	must(t, err)
 	hash := release.PlanHash(r.ID, []release.PlanEntry{entry, other})
 	must(t, s.store.PutShownPlan(ctx, deployment.Plan{Hash: hash, RunID: r.ID, Draft: draft, CreatedAt: now, ExpiresAt: now.Add(expires)}, []release.PlanEntry{entry, other}))

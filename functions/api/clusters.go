@@ -79,8 +79,12 @@ func (h handler) deleteCredential(ctx context.Context, c cluster.Cluster) {
 	}
 }
 
-// bare refuses to forget a cluster that still has releases: nobody could remove them any more.
+// bare refuses to forget a cluster that still has releases, the relay's among them: nobody could remove them any more.
 func (h handler) bare(ctx context.Context, c cluster.Cluster) error {
+	if c.RelaySetup.Stands() && c.GroupID == "" {
+		return problem.Conflict("cluster-has-relay", "the cluster still has its relay, which would report for ever to a cluster that is gone").
+			Try("remove it first: swell cluster relay remove %s; force=true leaves it on a cluster that is dead", c.Name)
+	}
 	releases, err := h.store.ListReleasesOfCluster(ctx, c.Org, c.ID)
 	if err != nil {
 		return fmt.Errorf("listing the releases of cluster %s: %w", c.Name, err)

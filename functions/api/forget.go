@@ -8,6 +8,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/openapi"
+	"github.com/swell-sh/swell/shared/relay"
 	"github.com/swell-sh/swell/shared/release"
 )
 
@@ -23,11 +24,19 @@ func (h handler) forgetCluster(w http.ResponseWriter, r *http.Request, c cluster
 		return
 	}
 	h.deleteCredential(r.Context(), c)
-	doc := openapi.ClusterForgotten{ID: c.ID, Name: c.Name}
-	for _, rel := range left {
-		doc.LeftBehind = append(doc.LeftBehind, openapi.LeftBehindRelease{Namespace: rel.Namespace, ReleaseName: rel.Name, Deployment: rel.Owner.ID})
+	openapi.Write(w, http.StatusOK, openapi.ClusterForgotten{ID: c.ID, Name: c.Name, LeftBehind: leftBehind(c, left)})
+}
+
+// leftBehind is what stays on a cluster that is forgotten, its relay last.
+func leftBehind(c cluster.Cluster, releases []release.Release) []openapi.LeftBehindRelease {
+	left := make([]openapi.LeftBehindRelease, 0, len(releases)+1)
+	for _, rel := range releases {
+		left = append(left, openapi.LeftBehindRelease{Namespace: rel.Namespace, ReleaseName: rel.Name, Deployment: rel.Owner.ID})
 	}
-	openapi.Write(w, http.StatusOK, doc)
+	if c.RelaySetup.Stands() {
+		left = append(left, openapi.LeftBehindRelease{Namespace: relay.Namespace, ReleaseName: relay.ReleaseName})
+	}
+	return left
 }
 
 // forget takes the cluster out of its group first, so that no run claims a release on it again.

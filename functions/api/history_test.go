@@ -108,7 +108,7 @@ func TestRollbackAndRedriveAreRefused(t *testing.T) {
 	refused(web+"/rollback", `{"generation":2}`, 404, "generation-not-found")
 	refused("/runs/r1/redrive", "", 409, "run-not-done")
 	must(t, s.store.UpdateTarget(t.Context(), "default", "r1", run.Target{ClusterID: "c1", Status: run.TargetFailed, Code: "not-ready"}))
-	_, err := s.store.FinishRun(t.Context(), "default", "r1", run.Failed, "", "", time.Now())
+	_, err := s.store.FinishRun(t.Context(), run.Run{Org: "default", ID: "r1"}, run.Failed, "", "", time.Now())
 	must(t, err)
 	var again openapi.Run
 	if status, code := s.ask(t, http.MethodPost, "/runs/r1/redrive", "", &again); status != http.StatusAccepted || again.RedriveOf != "r1" || len(again.Only) != 1 {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/release"
 )
@@ -17,6 +19,7 @@ func TestProblems(t *testing.T) {
 	s := newScene(t)
 	ctx := t.Context()
 	must(t, s.store.ClaimRelease(ctx, release.Key{Org: "default", ClusterID: "c3", Namespace: "web", Name: "left"}, release.OwnedByDeployment("dweb")))
+	must(t, s.store.CreateCluster(ctx, cluster.Cluster{Org: "default", ID: "c9", Name: "watched", UID: id.New(), RelaySetup: cluster.RelaySetup{Wanted: true, Status: cluster.RelayInstalled}}))
 	cases := map[string]struct {
 		request string
 		status  int
@@ -24,6 +27,7 @@ func TestProblems(t *testing.T) {
 	}{
 		"SyncWhileARunIsUnderWay":  {"PUT /clustergroups/g/deployments/web/sync", 409, "run-active"},
 		"ForgetWhileAReleaseStays": {"DELETE /clusters/c3", 409, "cluster-has-releases"},
+		"ForgetWhileItsRelayStays": {"DELETE /clusters/c9", 409, "cluster-has-relay"},
 		"ForgetAMember":            {"DELETE /clusters/c1", 409, "cluster-is-member"},
 		"ForgetAGroupInUse":        {"DELETE /clustergroups/g", 409, "group-has-deployments"},
 		"NoGeneration":             {"GET /clustergroups/g/deployments/web/generations/7", 404, "generation-not-found"},

@@ -59,7 +59,7 @@ func (h handler) addRepository(ctx context.Context, repo repository.Repository, 
 	}
 	err := h.keepCredential(ctx, repo, credential)
 	if err != nil {
-		if deleteErr := h.store.DeleteRepository(context.WithoutCancel(ctx), repo.Org, repo.Name); deleteErr != nil {
+		if deleteErr := h.store.DeleteRepository(context.WithoutCancel(ctx), repo.Org, repo.Name, repo.Version); deleteErr != nil {
 			h.log.ErrorContext(ctx, "forgetting a repository whose credential was not kept", "repository", repo.Name, "error", deleteErr)
 		}
 	}
@@ -152,7 +152,7 @@ func (h handler) RemoveRepository(w http.ResponseWriter, r *http.Request, org op
 		err = openapi.CheckIfMatch(params.IfMatch, repo.Version)
 	}
 	if err == nil {
-		err = h.store.DeleteRepository(r.Context(), org, name)
+		err = h.store.DeleteRepository(r.Context(), org, name, repo.Version)
 	}
 	if err != nil {
 		h.fail(w, r, err)

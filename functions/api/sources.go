@@ -63,7 +63,7 @@ func (h handler) createSource(ctx context.Context, s source.Source, secret sourc
 	}
 	err := h.keepSourceSecret(ctx, s, secret)
 	if err != nil {
-		if deleteErr := h.store.DeleteSource(context.WithoutCancel(ctx), s.Org, s.Name); deleteErr != nil {
+		if deleteErr := h.store.DeleteSource(context.WithoutCancel(ctx), s.Org, s.Name, s.Version); deleteErr != nil {
 			h.log.ErrorContext(ctx, "forgetting a source whose secret was not kept", "source", s.Name, "error", deleteErr)
 		}
 	}
@@ -183,7 +183,7 @@ func (h handler) DeleteSource(w http.ResponseWriter, r *http.Request, org openap
 		}
 	}
 	if err == nil {
-		err = h.store.DeleteSource(r.Context(), org, name)
+		err = h.store.DeleteSource(r.Context(), org, name, s.Version)
 	}
 	if err != nil {
 		h.fail(w, r, err)

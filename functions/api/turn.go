@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/swell-sh/swell/shared/openapi"
-	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/run"
 )
 
@@ -65,8 +64,8 @@ func (h handler) changed(ctx context.Context, org, runID string, change func(con
 	if err != nil {
 		return one, err
 	}
-	if one.Status.Done() {
-		return one, problem.Conflict("run-ended", "the run has ended: %s", one.Status).Try("what it did is undone by an update, or by a removal")
+	if err := one.Steerable(); err != nil {
+		return one, err
 	}
 	if one, err = change(ctx, one); err != nil {
 		return one, err

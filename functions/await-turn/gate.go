@@ -14,7 +14,7 @@ import (
 )
 
 type gates interface {
-	FindGate(ctx context.Context, org, run, wave string) (g run.Gate, found bool, err error)
+	ListGates(ctx context.Context, org, run string) (map[string]run.Gate, error)
 	TellGate(ctx context.Context, org, run, wave string, taken bool, at time.Time) error
 	AnswerGate(ctx context.Context, org, run, wave string, status run.GateStatus, reason string, at time.Time) (ours bool, err error)
 	FindReceiver(ctx context.Context, org, name string) (receiver.Receiver, error)
@@ -30,27 +30,34 @@ type asker interface {
 	Ask(ctx context.Context, c receiver.Credential, q notify.Question) error
 }
 
-// gate puts the question, once, and says whether the run waits for its answer. Who does not take it is asked again by the machine a few times; then the gate
-// has failed.
-func (h handler) gate(ctx context.Context, r run.Run, wave string) (waits bool, err error) {
-	g, found, err := h.store.FindGate(ctx, r.Org, r.ID, wave)
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("finding the gate behind wave %s of run %s: %w", wave, r.ID, err)
-	case !found || g.Status != run.GateAsked:
-		return false, nil
-	case !g.AskedAt.IsZero():
+// gate puts the question of the gate that is not answered, and says whether the run waits for its answer. There is one at most: nothing begins behind it.
+func (h handler) gate(ctx context.Context, r run.Run) (waits bool, err error) {
+	gates, err := h.store.ListGates(ctx, r.Org, r.ID)
+	if err != nil {
+		return false, fmt.Errorf("listing the gates of run %s: %w", r.ID, err)
+	}
+	for _, g := range gates {
+		if g.Status == run.GateAsked {
+			return h.put(ctx, r, g)
+		}
+	}
+	return false, nil
+}
+
+// put puts a gate's question, once. Who does not take it is asked again by the machine a few times; then the gate has failed.
+func (h handler) put(ctx context.Context, r run.Run, g run.Gate) (waits bool, err error) {
+	if !g.AskedAt.IsZero() {
 		return true, nil
 	}
 	refused := h.ask(ctx, r, g)
 	if refused == nil {
-		return true, h.store.TellGate(ctx, r.Org, r.ID, wave, true, h.now().UTC())
+		return true, h.store.TellGate(ctx, r.Org, r.ID, g.Wave, true, h.now().UTC())
 	}
 	if g.Tries+1 < run.MaxGateTries {
-		return false, errors.Join(fmt.Errorf("asking receiver %s: %w", g.Receiver, refused), h.store.TellGate(ctx, r.Org, r.ID, wave, false, h.now().UTC()))
+		return false, errors.Join(fmt.Errorf("asking receiver %s: %w", g.Receiver, refused), h.store.TellGate(ctx, r.Org, r.ID, g.Wave, false, h.now().UTC()))
 	}
 	reason := fmt.Sprintf("receiver %s could not be asked: %s", g.Receiver, refused)
-	_, err = h.store.AnswerGate(ctx, r.Org, r.ID, wave, run.GateFailed, reason, h.now().UTC())
+	_, err = h.store.AnswerGate(ctx, r.Org, r.ID, g.Wave, run.GateFailed, reason, h.now().UTC())
 	return false, err
 }
 

@@ -26,8 +26,8 @@ type gateway struct {
 	asked   []notify.Question
 }
 
-func (g *gateway) FindGate(context.Context, string, string, string) (run.Gate, bool, error) {
-	return g.gate, g.gate.Wave != "", nil
+func (g *gateway) ListGates(context.Context, string, string) (map[string]run.Gate, error) {
+	return map[string]run.Gate{"before": {Wave: "before", Status: run.GatePassed}, g.gate.Wave: g.gate}, nil
 }
 
 func (g *gateway) TellGate(_ context.Context, _, _, _ string, taken bool, at time.Time) error {
@@ -71,7 +71,7 @@ func scene() (*gateway, func() error) {
 	g := &gateway{kind: receiver.Webhook, gate: run.Gate{Wave: "canary", Receiver: "ci", Until: noon.Add(time.Hour)}}
 	g.run = run.Run{Org: "o", ID: "r", Generation: 3, PlanHash: "p"}
 	h := handler{store: g, tasks: g, secrets: g, asker: g, api: "https://swell.example", now: func() time.Time { return noon }}
-	in := workflow.Waiting{RunRef: workflow.RunRef{Org: "o", Run: "r"}, Reason: run.GateReason("canary"), Until: "2026-11-21T13:00:00Z", Token: "t"}
+	in := workflow.Waiting{RunRef: workflow.RunRef{Org: "o", Run: "r"}, Reason: run.AtGate, Until: "2026-11-21T13:00:00Z", Token: "t"}
 	return g, func() error {
 		_, err := h.handle(context.Background(), in)
 		return err

@@ -49,8 +49,8 @@ func (h handler) handle(ctx context.Context, in workflow.Waiting) (struct{}, err
 		return none, fmt.Errorf("finding run %s: %w", in.Run, err)
 	}
 	waits := r.Waits(turn, h.now())
-	if wave, is := turn.Gate(); is && waits {
-		if waits, err = h.gate(ctx, r, wave); err != nil {
+	if waits && turn.Reason == run.AtGate {
+		if waits, err = h.gate(ctx, r); err != nil {
 			return none, err
 		}
 	}

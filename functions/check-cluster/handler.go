@@ -249,22 +249,22 @@ func (h handler) correct(ctx context.Context, v visit) error {
 
 func (h handler) correctOne(ctx context.Context, l *look) error {
 	rel := l.release
-	if !l.action(deployment.Correct).Writes() {
+	if !l.action(true).Writes() {
 		return h.caughtUp(ctx, rel) // whatever its deployment says
 	}
 	d, err := l.owner(ctx)
-	if err != nil || d.Deleting || rel.Desired.Generation != d.Generation {
+	if err != nil {
 		return err
 	}
-	mode, actor := d.Mode, "reconcile"
 	missed, err := h.missed(ctx, rel, d)
 	if err != nil {
 		return err
 	}
-	if missed {
-		mode, actor = deployment.Correct, "catch-up" // it was asked for
+	actor := "catch-up"
+	if !missed {
+		actor, rel.CatchUp = "reconcile", nil
 	}
-	action := l.action(mode)
+	action := l.action(d.Corrects(rel))
 	if !action.Writes() {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/drift"
+	"github.com/swell-sh/swell/shared/healthcheck"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/record"
 	"github.com/swell-sh/swell/shared/release"
@@ -135,13 +136,13 @@ func (l *look) compare(ctx, reads context.Context) error {
 	return nil
 }
 
-// action is what reconcile does about the release, were its deployment in that mode.
-func (l *look) action(mode deployment.Mode) release.Action {
+// action is what reconcile does about the release, where it may put it right or not.
+func (l *look) action(corrects bool) release.Action {
 	rel := l.release
 	seen := record.Seen(l.history)
 	seen.RolledBackTo, seen.Drifted = rel.Observed.RolledBackTo, rel.DriftedObjects()
 	want := release.Want{Owner: rel.Owner, InputHash: rel.Desired.InputHash, Absent: rel.Desired.Absent}
-	return release.Decide(seen, want, release.Policy{Reconcile: true, Correct: mode == deployment.Correct}, l.now()).Action
+	return release.Decide(seen, want, release.Policy{Reconcile: true, Correct: corrects}, l.now()).Action
 }
 
 // record is the newest record, read once.
@@ -187,7 +188,7 @@ func (l *look) health(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rules, err := l.rules(ctx)
+	rules, err := healthcheck.RulesOf(ctx, l.store, rel)
 	if err != nil {
 		return err
 	}

@@ -319,6 +319,7 @@ func TestReconcile(t *testing.T) {
 			m.miss(1)
 			m.last = run.Run{Status: run.Canceled, CancelRequested: true}
 		}, false, release.StatusStale},
+		"it is being removed":      {deployment.Correct, func(m *memory) { m.put(1, "by hand"); m.deployment.Deleting = true }, false, release.StatusDrifted},
 		"a newer generation waits": {deployment.Correct, func(m *memory) { m.put(1, "by hand"); m.deployment.Generation = 2 }, false, release.StatusStale},
 	}
 	for name, c := range cases {

@@ -29,7 +29,7 @@ func (l look) next(ctx context.Context, state kube.Readiness) (name string, err 
 		if o.UID == "" || !relay.Follows(o.Kind) {
 			return taskerr.NotReady, nil
 		}
-		w.Objects = append(w.Objects, relay.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Generation: o.Generation})
+		w.Objects = append(w.Objects, objectOf(o))
 	}
 	reported, err := l.store.FindWatch(ctx, w.Key)
 	if err != nil {

@@ -30,10 +30,10 @@ func TestWhoIsWaitedFor(t *testing.T) {
 		}
 	}
 	wants("no relay was ever heard", "one", release.Install, taskerr.NotReady)
-	m.relay = cluster.Relay{HeardAt: time.Now().Add(-watch.SilentAfter)}
+	m.relay = cluster.Relay{HeardAt: time.Now().Add(-relay.SilentAfter)}
 	wants("the relay is silent", "two", release.Upgrade, taskerr.NotReady)
-	m.relay.HeardAt = time.Now().Add(-time.Minute)
-	wants("the relay is alive", "three", release.Upgrade, taskerr.AwaitReport)
+	m.relay.HeardAt = time.Now().Add(-relay.Heartbeat - time.Minute)
+	wants("the relay is alive, and nothing happened before", "three", release.Upgrade, taskerr.AwaitReport)
 	waited := m.wait.Objects[0]
 	if waited.UID == "" || waited.Generation == 0 || m.wait.Run != "r" || m.wait.Until.IsZero() || m.wait.Token != "" {
 		t.Errorf("it waits for %+v of run %s until %s", waited, m.wait.Run, m.wait.Until)

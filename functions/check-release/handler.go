@@ -9,6 +9,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/healthcheck"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/lease"
 	"github.com/swell-sh/swell/shared/problem"
@@ -61,6 +62,10 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, taskerr.Failed("superseded", "another run has moved this release since")
 	}
 	note.Since = rel.Desired.SetAt
+	from, err := h.from(ctx, ref, *rel.Desired)
+	if err != nil {
+		return note, err
+	}
 	c, err := h.store.FindCluster(ctx, ref.Org, ref.Cluster)
 	if err != nil {
 		return note, fmt.Errorf("finding cluster %s: %w", entry.ClusterName, err)
@@ -70,11 +75,23 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, err
 	}
 	defer client.Close()
-	l := look{handler: h, ref: ref, entry: entry, release: rel, relay: c.Relay, client: client, deadline: rel.Desired.SetAt.Add(time.Duration(entry.Timeout) * time.Second)}
+	l := look{handler: h, ref: ref, entry: entry, release: rel, relay: c.Relay, client: client, deadline: from.Add(time.Duration(entry.Timeout) * time.Second)}
 	if err := l.do(ctx); err != nil {
 		return note, err
 	}
 	return note, entry.Again()
+}
+
+// from is from when on the release has its time to become ready. What was ready and is looked at again has it once more.
+func (h handler) from(ctx context.Context, ref workflow.TargetRef, desired release.Desired) (time.Time, error) {
+	if !ref.Recheck {
+		return desired.SetAt, nil
+	}
+	t, err := h.store.FindTarget(ctx, ref.Org, ref.Run, ref.Cluster)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("finding target %s of run %s: %w", ref.Cluster, ref.Run, err)
+	}
+	return t.RecheckedAt, nil
 }
 
 // look is one look at one release.
@@ -86,6 +103,8 @@ type look struct {
 	relay    cluster.Relay
 	client   *kube.Client
 	deadline time.Time
+	state    kube.Readiness // as the release was found
+	values   map[string]any // that the user gave it
 }
 
 func (l look) do(ctx context.Context) error {
@@ -103,7 +122,7 @@ func (l look) do(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading Helm's record of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, kube.Classify(err))
 	}
-	rules, err := l.rules(ctx)
+	rules, err := healthcheck.RulesOf(ctx, l.store, l.release)
 	if err != nil {
 		return err
 	}
@@ -111,6 +130,7 @@ func (l look) do(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking at the objects of release %s on cluster %s: %w", l.entry.Key.Name, l.entry.ClusterName, err)
 	}
+	l.state, l.values = state, stored.Config
 	waits := state.Message()
 	if applied := history[0].ModifiedAt.Add(time.Duration(l.entry.Timeout) * time.Second); applied.After(l.deadline) {
 		l.deadline = applied // hooks may have taken long before the workloads could begin
@@ -123,7 +143,7 @@ func (l look) do(ctx context.Context) error {
 	case state.Failed:
 		return l.fail(ctx, history[0], state.Code(), waits)
 	case now.After(l.deadline):
-		return l.fail(ctx, history[0], state.Code(), fmt.Sprintf("not ready after %d s: %s", l.entry.Timeout, waits))
+		return l.fail(ctx, history[0], state.Code(), fmt.Sprintf("%s: %s", l.late(), waits))
 	default:
 		next, err := l.next(ctx, state)
 		if err != nil {
@@ -131,6 +151,14 @@ func (l look) do(ctx context.Context) error {
 		}
 		return l.waiting(ctx, waits, next)
 	}
+}
+
+// late says what the deadline means that has passed.
+func (l look) late() string {
+	if l.ref.Recheck {
+		return fmt.Sprintf("it was ready, and has not been for %d s since it was looked at again", l.entry.Timeout)
+	}
+	return fmt.Sprintf("not ready after %d s", l.entry.Timeout)
 }
 
 // gone: nothing that the owner made is left; a history that a person kept, or somebody else's release, may be.
@@ -145,6 +173,9 @@ func (l look) gone(ctx context.Context, history []record.Meta) error {
 	}
 	return l.waiting(ctx, "the release's record is still there", taskerr.NotReady)
 }
+
+// wantsTests: not again where the release was only looked at again, nor of what a run takes back.
+func (l look) wantsTests() bool { return l.entry.Tests > 0 && !l.entry.TakesBack && !l.ref.Recheck }
 
 // waiting says on the target what it waits for, once each time that changes, and how it goes on. Until a relay says otherwise, it is learned by looking
 // again.
@@ -169,7 +200,11 @@ func (l look) waiting(ctx context.Context, what, next string) error {
 
 // fail marks Helm's record as failed, under the release's lease, and ends the target.
 func (l look) fail(ctx context.Context, newest record.Meta, code, cause string) error {
-	err := l.leases.Hold(ctx, l.entry.Key, l.entry.ClusterName, l.ref.Run, func(lease.Lease) error {
+	code, told, err := l.told(ctx, code, cause)
+	if err != nil {
+		return err
+	}
+	err = l.leases.Hold(ctx, l.entry.Key, l.entry.ClusterName, l.ref.Run, func(lease.Lease) error {
 		if err := record.MarkFailed(ctx, l.client.Kubernetes().CoreV1(), newest, cause); err != nil {
 			return fmt.Errorf("marking release %s on cluster %s as failed: %w", l.entry.Key.Name, l.entry.ClusterName, kube.Classify(err))
 		}
@@ -178,11 +213,11 @@ func (l look) fail(ctx context.Context, newest record.Meta, code, cause string) 
 	if err != nil {
 		return err
 	}
-	if err := l.store.SetFailed(ctx, l.entry.Key, l.release.Observed, cause, time.Now().UTC()); err != nil {
+	if err := l.store.SetFailed(ctx, l.entry.Key, l.release.Observed, told, time.Now().UTC()); err != nil {
 		return fmt.Errorf("recording release %s as failed: %w", l.entry.Key.Name, err)
 	}
 	if err := l.store.SetLearnedBy(ctx, l.ref.Org, l.ref.Run, l.ref.Cluster, run.LearnedByLook); err != nil {
 		return fmt.Errorf("recording how the failure of release %s was learned: %w", l.entry.Key.Name, err)
 	}
-	return taskerr.Failed(code, "%s", strings.TrimSpace(cause))
+	return taskerr.Failed(code, "%s", strings.TrimSpace(told))
 }

@@ -44,6 +44,7 @@ type memory struct {
 	learnedBy  run.LearnedBy
 	release    release.Release
 	generation deployment.Generation
+	target     run.Target
 }
 
 func (m *memory) FindCluster(_ context.Context, org, id string) (cluster.Cluster, error) {
@@ -51,9 +52,14 @@ func (m *memory) FindCluster(_ context.Context, org, id string) (cluster.Cluster
 }
 
 func (m *memory) FindTarget(_ context.Context, _, _, id string) (run.Target, error) {
-	return run.Target{ClusterID: id}, nil
+	m.target.ClusterID = id
+	return m.target, nil
 }
-func (m *memory) UpdateTarget(context.Context, string, string, run.Target) error { return nil }
+
+func (m *memory) UpdateTarget(_ context.Context, _, _ string, t run.Target) error {
+	m.target = t
+	return nil
+}
 
 func (m *memory) FindPlanEntry(context.Context, string, string, string) (release.PlanEntry, error) {
 	return m.entry, nil

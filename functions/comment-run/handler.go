@@ -24,7 +24,7 @@ type store interface {
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
 	FindSource(ctx context.Context, org, name string) (source.Source, error)
 	FindComment(ctx context.Context, org, src string, pullRequest int, deployment string) (string, error)
-	PutComment(ctx context.Context, org, src string, pullRequest int, deployment, comment string) error
+	PutComment(ctx context.Context, org, src string, pullRequest int, deployment, comment string, plannedAt time.Time) (newest bool, err error)
 }
 
 type secretsOf interface {
@@ -150,7 +150,8 @@ func (a about) status() githost.Status {
 	return s
 }
 
-// comment writes what the plan says; the id of the comment is remembered, and found again by its marker where it was not.
+// comment writes what the plan says, unless what a newer plan says is there; the id of the comment is remembered, and found again by its marker where it was
+// not.
 func (h handler) comment(ctx context.Context, host githost.Host, key string, a about) error {
 	api, err := client.New(h.api, key, h.client)
 	if err != nil {
@@ -165,6 +166,12 @@ func (h handler) comment(ctx context.Context, host githost.Host, key string, a a
 	if err != nil {
 		return err
 	}
+	remember := func(id string) (newest bool, err error) {
+		return h.store.PutComment(ctx, r.Org, r.Origin.Source, r.Origin.PullRequest, a.deployment(), id, r.CreatedAt)
+	}
+	if newest, err := remember(id); err != nil || !newest { // before the host is told: an older plan that comes now stays away
+		return err
+	}
 	wrote, err := host.Comment(ctx, r.Origin.PullRequest, id, "swell "+r.Org+"/"+r.Origin.Source+" "+a.deployment(), text)
 	if errors.Is(err, githost.ErrUnsupported) {
 		return nil
@@ -172,5 +179,6 @@ func (h handler) comment(ctx context.Context, host githost.Host, key string, a a
 	if err != nil || wrote == id {
 		return err
 	}
-	return h.store.PutComment(ctx, r.Org, r.Origin.Source, r.Origin.PullRequest, a.deployment(), wrote)
+	_, err = remember(wrote)
+	return err
 }

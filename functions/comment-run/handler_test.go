@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -25,6 +26,7 @@ type memory struct {
 	run      run.Run
 	source   source.Source
 	comments map[string]string
+	planned  time.Time // what the comment says
 }
 
 func (m *memory) FindRun(_ context.Context, _, id string) (run.Run, error) {
@@ -45,9 +47,12 @@ func (m *memory) FindComment(_ context.Context, _, _ string, n int, deployment s
 	return m.comments[fmt.Sprint(n, deployment)], nil
 }
 
-func (m *memory) PutComment(_ context.Context, _, _ string, n int, deployment, comment string) error {
-	m.comments[fmt.Sprint(n, deployment)] = comment
-	return nil
+func (m *memory) PutComment(_ context.Context, _, _ string, n int, deployment, comment string, plannedAt time.Time) (bool, error) {
+	if plannedAt.Before(m.planned) {
+		return false, nil
+	}
+	m.comments[fmt.Sprint(n, deployment)], m.planned = comment, plannedAt
+	return true, nil
 }
 
 func (m *memory) OfSource(context.Context, source.Source) (source.Secret, error) {
@@ -161,6 +166,28 @@ func TestAPlanIsCommentedOnce(t *testing.T) {
 	}
 	if strings.Contains(s.comment, "Service") {
 		t.Errorf("the comment tells what stays:\n%s", s.comment)
+	}
+}
+
+// Events come in any order: what the newest plan found stays.
+func TestAnOlderPlanDoesNotReplaceANewerOne(t *testing.T) {
+	s := newScene(t)
+	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		run  string
+		at   time.Time
+		says string
+	}{{"r-2", noon, "r-2"}, {"r-1", noon.Add(-time.Second), "r-2"}, {"r-2", noon, "r-2"}, {"r-3", noon.Add(time.Second), "r-3"}} {
+		s.run.ID, s.run.CreatedAt = c.run, c.at
+		if s.tellOnce() {
+			t.Fatal("it comes again")
+		}
+		if !strings.Contains(s.comment, "run `"+c.says+"`") {
+			t.Errorf("after %s the comment is not that of %s:\n%s", c.run, c.says, s.comment)
+		}
+	}
+	if s.writes != 1 {
+		t.Errorf("%d comments", s.writes)
 	}
 }
 

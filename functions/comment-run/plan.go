@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/openapi/client"
 )
@@ -26,7 +27,7 @@ type plan struct {
 func (p plan) text(ctx context.Context) (string, error) {
 	r := p.run
 	var b strings.Builder
-	fmt.Fprintf(&b, "### Swell: what %s would change\n\nCommit `%s`, run `%s`: %s.\n\n", code(p.deployment()), short(r.Origin.Commit, 12), r.ID, r.Status)
+	fmt.Fprintf(&b, "### Swell: what %s would change\n\nCommit `%s`, run `%s`: %s.\n\n", code(p.deployment()), excerpt.Of(r.Origin.Commit, 12), r.ID, r.Status)
 	if r.PlanHash == "" {
 		fmt.Fprintf(&b, "There is no plan. %s\n", quote(strings.TrimSpace(r.Code+" "+r.Cause)))
 		return cut(b.String()), nil
@@ -115,7 +116,7 @@ func value(v any) string {
 	if err != nil {
 		return "?"
 	}
-	return code(short(string(raw), maxValue))
+	return code(excerpt.Of(string(raw), maxValue))
 }
 
 // code is text that Markdown and HTML leave alone: on one line, without backquotes.
@@ -123,18 +124,10 @@ func code(text string) string {
 	return "`" + strings.NewReplacer("`", "'", "\n", " ", "\r", " ", "|", "¦").Replace(text) + "`"
 }
 
-func quote(text string) string { return code(short(text, 500)) }
+func quote(text string) string { return code(excerpt.Of(text, 500)) }
 
 func html(text string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\n", " ").Replace(text)
-}
-
-func short(text string, most int) string {
-	letters := []rune(text)
-	if len(letters) <= most {
-		return text
-	}
-	return string(letters[:most-1]) + "…"
 }
 
 // cut ends a comment that is too long at the end of a line. What is folded at that place is closed.

@@ -66,7 +66,7 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 		return note, fmt.Errorf("finding release %s: %w", entry.Key.Name, err)
 	}
 	forgotten := err != nil && entry.Absent
-	v, err := h.permitted(ctx, ref, run.BeforeOf(rel))
+	v, err := h.permitted(ctx, ref, run.BeforeOf(rel), entry.TakesBack)
 	if err != nil || forgotten {
 		return note, err
 	}
@@ -84,18 +84,16 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 // want moves the release's desired state to the entry.
 func (v verb) want(ctx context.Context, planHash string) error {
 	e := v.entry
-	desired := release.Desired{
-		Seq: v.run.Seq, Generation: e.Generation, RunID: v.run.ID, PlanHash: planHash, InputHash: e.InputHash, ChartName: e.ChartName,
-		ChartVersion: e.ChartVersion, HealthChecks: e.HealthChecks, Absent: e.Absent, SetAt: time.Now().UTC(),
-	}
+	desired := e.DesiredBy(v.run.ID, v.run.Seq, planHash, time.Now().UTC())
 	if err := v.store.SetDesired(ctx, e.Key, release.OwnedByDeployment(v.run.DeploymentID), desired); err != nil {
 		return fmt.Errorf("moving the desired state of release %s on cluster %s: %w", e.Key.Name, e.ClusterName, err)
 	}
 	return nil
 }
 
-// permitted refuses a run that was canceled or superseded, and says on the target what happens now and, the first time, what was there before.
-func (h handler) permitted(ctx context.Context, ref workflow.TargetRef, before run.Before) (verb, error) {
+// permitted refuses a run that was canceled or superseded, and one that was turned around unless it takes back; it says on the target what happens now
+// and, the first time, what was there before.
+func (h handler) permitted(ctx context.Context, ref workflow.TargetRef, before run.Before, back bool) (verb, error) {
 	v := verb{handler: h}
 	var err error
 	if v.run, err = h.store.FindRun(ctx, ref.Org, ref.Run); err != nil {
@@ -105,7 +103,7 @@ func (h handler) permitted(ctx context.Context, ref workflow.TargetRef, before r
 	if err != nil {
 		return v, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
 	}
-	if err := task.Stopped(v.run, d); err != nil {
+	if err := task.Stopped(v.run, d, back); err != nil {
 		return v, err
 	}
 	v.ignore = d.Ignore

@@ -40,11 +40,12 @@ type memory struct {
 	archive []byte
 	entry   release.PlanEntry
 	release release.Release
+	phase   run.Phase
 }
 
 func (m *memory) FindRun(_ context.Context, org, id string) (run.Run, error) {
 	r := run.New(id, run.Deploy, org, "api", "ann", time.Time{}).About("d", "g", key.Name, m.entry.Generation)
-	r.Seq = int64(m.entry.Generation)
+	r.Seq, r.Phase = int64(m.entry.Generation), m.phase
 	return r, nil
 }
 

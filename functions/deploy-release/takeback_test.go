@@ -140,6 +140,26 @@ func TestAKilledRollbackIsRecovered(t *testing.T) {
 	}
 }
 
+// A run that was turned around while a target was about to begin, or to be tried again, writes nothing there but what takes it back.
+func TestARunThatTurnsAroundOnlyTakesBack(t *testing.T) {
+	t.Parallel()
+	k, h := failedAt(t)
+	k.phase, k.target = run.Reverting, run.Target{ClusterID: "c", Status: run.TargetPreparing}
+	before, desired := k.history(t, h), *k.release.Desired
+	if err := k.attempt(within(t), h, 3); taskerr.CodeOf(err) != "reverted" || taskerr.NameOf(err) != taskerr.TargetFailed {
+		t.Errorf("got %v", err)
+	}
+	if after := k.history(t, h); len(after) != len(before) || *k.release.Desired != desired || k.target.Before != nil {
+		t.Errorf("it wrote: %+v, %+v, %+v", after, k.release.Desired, k.target)
+	}
+	if end := k.target.Ended("reverted", "raw words"); end.Status != run.TargetCanceled || end.MustRevert() {
+		t.Errorf("the target ends as %+v", end)
+	}
+	if err := k.takeBack(within(t), h, 2, backTo(1, 1)); err != nil || k.history(t, h)[0].Labels[release.LabelInput] != "input-1" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // relabel leaves the newest record as a killed verb does.
 func (m *memory) relabel(t *testing.T, h handler, status string) {
 	t.Helper()

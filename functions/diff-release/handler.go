@@ -102,7 +102,7 @@ func (h handler) load(ctx context.Context, ref workflow.TargetRef) (plan, error)
 	if err != nil {
 		return p, err
 	}
-	if err := task.Stopped(r, d); err != nil {
+	if err := task.Stopped(r, d, false); err != nil {
 		return p, err
 	}
 	p.ignore = d.Ignore

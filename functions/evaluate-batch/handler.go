@@ -24,12 +24,10 @@ type store interface {
 	ListReleasesOfOwner(ctx context.Context, org string, owner release.Owner) ([]release.Release, error)
 	DeleteRelease(ctx context.Context, key release.Key, owner release.Owner, runID string) error
 	ForgetDeployment(ctx context.Context, org, id string) error
-	FinishRun(ctx context.Context, org, id string, status run.Status, code, cause string, at time.Time) (run.Run, error)
+	FinishRun(ctx context.Context, of run.Run, status run.Status, code, cause string, at time.Time) (run.Run, error)
 }
 
 type handler struct{ store store }
-
-const codeUnrecorded = "unrecorded"
 
 // handle says whether the run goes on; where it does not, it records how it ended.
 func (h handler) handle(ctx context.Context, in workflow.Progress) (workflow.Verdict, error) {
@@ -42,13 +40,10 @@ func (h handler) handle(ctx context.Context, in workflow.Progress) (workflow.Ver
 		return workflow.Verdict{}, fmt.Errorf("listing the targets of run %s: %w", r.ID, err)
 	}
 	verdict := workflow.Verdict{Progress: in, Status: string(r.Status)}
-	verdict.Done = done(targets)
-	if verdict.Done <= in.Done && verdict.Done < len(targets) {
-		if err := h.unrecorded(ctx, r, targets); err != nil {
-			return verdict, err
-		}
-		verdict.Done = done(targets)
+	if err := h.unrecorded(ctx, r, targets, in.Done); err != nil {
+		return verdict, err
 	}
+	verdict.Done = run.Done(targets)
 	if verdict.Again, err = h.goesOn(ctx, r, targets); err != nil || verdict.Again {
 		return verdict, err
 	}
@@ -58,53 +53,35 @@ func (h handler) handle(ctx context.Context, in workflow.Progress) (workflow.Ver
 	return verdict, nil
 }
 
-func done(targets []run.Target) (n int) {
-	for _, t := range targets {
-		if t.Status.Done() {
-			n++
-		}
-	}
-	return n
-}
-
-// unrecorded ends what a batch left without an outcome: the targets that it began or, where none of them was, all, so that the run does not go round
-// for ever.
-func (h handler) unrecorded(ctx context.Context, r run.Run, targets []run.Target) error {
-	begun := slices.ContainsFunc(targets, func(t run.Target) bool { return !t.Status.Done() && t.Status != run.TargetWaiting })
-	for i, t := range targets {
-		if t.Status.Done() || begun && t.Status == run.TargetWaiting {
-			continue
-		}
-		t.LeftBehind, t.EndedAt = !r.Type.OnlyLooks(), time.Now().UTC()
-		t = t.Ended(codeUnrecorded, "the target's path ended without an outcome; its steps say how far it came")
+// unrecorded ends what the batch left without an outcome.
+func (h handler) unrecorded(ctx context.Context, r run.Run, targets []run.Target, before int) error {
+	for _, t := range r.Unrecorded(targets, before, time.Now().UTC()) {
 		if err := h.store.UpdateTarget(ctx, r.Org, r.ID, t); err != nil {
 			return fmt.Errorf("ending target %s of run %s: %w", t.ClusterName, r.ID, err)
 		}
-		targets[i] = t
+		targets[slices.IndexFunc(targets, func(was run.Target) bool { return was.ClusterID == t.ClusterID })] = t
 	}
 	return nil
 }
 
 // goesOn says whether anything is left to do: targets wait, bake, or are to be taken back.
 func (h handler) goesOn(ctx context.Context, r run.Run, targets []run.Target) (bool, error) {
-	if done(targets) < len(targets) {
-		return true, nil // NextBatch knows
-	}
-	if !r.RollsOut() {
-		return false, nil
+	if open := run.Done(targets) < len(targets); open || !r.RollsOut() {
+		return open, nil // NextBatch knows
 	}
 	d, g, err := h.store.FindIntent(ctx, r.Org, r)
 	if err != nil {
 		return false, fmt.Errorf("finding what run %s is about: %w", r.ID, err)
 	}
-	if g.Atomic && g.Rollout.Fails(targets) && remediation.Reverts(r, targets) {
-		if r, err = h.store.BeginReverting(ctx, r.Org, r.ID); err != nil {
+	s := rollout.Situation{Run: r, Targets: targets, Now: time.Now()}
+	s.Stopped, _ = r.StoppedBy(d.Generation, d.Deleting)
+	verdict := g.Rollout.After(s, g.Atomic && remediation.Reverts(r, targets))
+	if verdict == rollout.TurnsAround {
+		if _, err := h.store.BeginReverting(ctx, r.Org, r.ID); err != nil {
 			return false, fmt.Errorf("turning run %s around: %w", r.ID, err)
 		}
 	}
-	s := rollout.Situation{Run: r, Targets: targets, Now: time.Now()}
-	s.Stopped, _ = r.StoppedBy(d.Generation, d.Deleting)
-	return g.Rollout.Next(s).Turn != rollout.End, nil
+	return verdict != rollout.Ends, nil
 }
 
 func (h handler) conclude(ctx context.Context, r run.Run, targets []run.Target, verdict *workflow.Verdict) error {
@@ -116,13 +93,13 @@ func (h handler) conclude(ctx context.Context, r run.Run, targets []run.Target, 
 		}
 		status, code, cause = run.Forgotten(targets)
 	}
-	if r.Phase == run.Reverting { // before the run ends: who repeats this finds it done
+	if r.Withdraws() { // before the run ends: who repeats this finds it done
 		g := deployment.Generation{Org: r.Org, DeploymentID: r.DeploymentID, Number: r.Generation, Before: r.Before}
 		if err := h.store.Withdraw(ctx, g, r.ID); err != nil {
 			return err
 		}
 	}
-	r, err := h.store.FinishRun(ctx, r.Org, r.ID, status, code, cause, time.Now().UTC())
+	r, err := h.store.FinishRun(ctx, r, status, code, cause, time.Now().UTC())
 	if err != nil {
 		return err
 	}

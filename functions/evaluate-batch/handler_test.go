@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type memory struct {
 	releases  []release.Release
 	forgotten bool
 	withdrawn []deployment.Generation
+	meanwhile func() // what a person does just before the run ends
 }
 
 func (m *memory) FindRun(context.Context, string, string) (run.Run, error) { return m.run, nil }
@@ -63,8 +65,15 @@ func (m *memory) ForgetDeployment(context.Context, string, string) error {
 	return nil
 }
 
-func (m *memory) FinishRun(_ context.Context, _, _ string, status run.Status, code, cause string, at time.Time) (run.Run, error) {
+func (m *memory) FinishRun(_ context.Context, of run.Run, status run.Status, code, cause string, at time.Time) (run.Run, error) {
+	if m.meanwhile != nil {
+		m.meanwhile()
+		m.meanwhile = nil
+	}
 	if !m.run.Status.Done() {
+		if of.Phase != m.run.Phase || of.CancelRequested != m.run.CancelRequested {
+			return m.run, errors.New("it was canceled or turned around meanwhile")
+		}
 		m.run.Status, m.run.Code, m.run.Cause, m.run.EndedAt = status, code, cause, at
 	}
 	return m.run, nil
@@ -146,5 +155,19 @@ func TestATargetWithoutOutcomeSaysSo(t *testing.T) {
 		Cause: "the target's path ended without an outcome; its steps say how far it came"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A batch that dies before it begins any target ends them all, and leaves nothing on their clusters.
+func TestWhatNobodyBeganIsNotLeftBehind(t *testing.T) {
+	m := &memory{run: run.Run{Org: "o", ID: "r", Type: run.Deploy, Status: run.Running}, targets: []run.Target{{ClusterID: "a", Status: run.TargetWaiting}, {ClusterID: "b", Status: run.TargetWaiting}}}
+	verdict, err := handler{m}.handle(t.Context(), workflow.Progress{})
+	if err != nil || verdict.Again || verdict.LeftBehind {
+		t.Fatalf("%+v, %v", verdict, err)
+	}
+	for _, target := range m.targets {
+		if target.Status != run.TargetFailed || target.Code != run.CodeUnrecorded || target.LeftBehind {
+			t.Errorf("%+v", target)
+		}
 	}
 }

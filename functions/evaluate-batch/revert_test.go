@@ -63,3 +63,55 @@ func TestARunThatIsNotAtomicStaysAsItEnded(t *testing.T) {
 		t.Errorf("%+v, %+v, %v", verdict, m.run, err)
 	}
 }
+
+// The generation goes back where all that the run did goes back, and nowhere else.
+func TestWhenTheGenerationGoesBack(t *testing.T) {
+	reverted := run.Target{ClusterID: "a", Status: run.TargetReverted, Before: &run.Before{}, Remedy: &run.Remedy{Reverts: true, Action: release.Rollback, Status: run.RemedySucceeded}}
+	cases := map[string]struct {
+		run  run.Run
+		want int
+	}{
+		"it went forward":            {run.Run{}, 0},
+		"it was taken back":          {run.Run{Phase: run.Reverting}, 1},
+		"it was canceled half way":   {run.Run{Phase: run.Reverting, CancelRequested: true}, 0},
+		"it was about some targets":  {run.Run{Phase: run.Reverting, Only: []string{"a"}, RedriveOf: "before"}, 0},
+		"it was ended as being dead": {run.Run{Phase: run.Reverting, Status: run.Failed}, 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			c.run.Type, c.run.Generation, c.run.Before = run.Deploy, 2, 1
+			if c.run.Status == "" {
+				c.run.Status = run.Running
+			}
+			m := &memory{run: c.run, targets: []run.Target{reverted}}
+			if verdict, err := (handler{m}).handle(t.Context(), workflow.Progress{}); err != nil || verdict.Again || len(m.withdrawn) != c.want {
+				t.Errorf("%+v, withdrawn %+v: %v", verdict, m.withdrawn, err)
+			}
+		})
+	}
+}
+
+// What a person asks for as the run is about to end is not lost: the retry decides again.
+func TestAnAbortAsTheRunEnds(t *testing.T) {
+	m := &memory{run: run.Run{Type: run.Deploy, Generation: 2, Before: 1, Status: run.Running}, targets: []run.Target{{ClusterID: "a", Status: run.TargetSucceeded, Before: &run.Before{}}}}
+	m.meanwhile = func() { m.run.Phase = run.Reverting }
+	if verdict, err := (handler{m}).handle(t.Context(), workflow.Progress{}); err == nil || m.run.Status.Done() {
+		t.Fatalf("%+v: it ended as %s", verdict, m.run.Status)
+	}
+	if verdict, err := (handler{m}).handle(t.Context(), workflow.Progress{}); err != nil || !verdict.Again || len(m.withdrawn) > 0 {
+		t.Errorf("%+v, withdrawn %+v: %v", verdict, m.withdrawn, err)
+	}
+}
+
+// An atomic run none of whose targets was changed has its generation taken back, too, by a second look.
+func TestAnAtomicRunThatChangedNothing(t *testing.T) {
+	m := &memory{run: run.Run{Type: run.Deploy, Generation: 2, Before: 1, Status: run.Running}, atomic: true, targets: []run.Target{{ClusterID: "a", Status: run.TargetFailed, Code: "not-a-member"}}}
+	for _, again := range []bool{true, false} {
+		if verdict, err := (handler{m}).handle(t.Context(), workflow.Progress{Done: 1}); err != nil || verdict.Again != again {
+			t.Fatalf("%+v: %v", verdict, err)
+		}
+	}
+	if m.run.Status != run.Failed || len(m.withdrawn) != 1 {
+		t.Errorf("it is %s, withdrawn %+v", m.run.Status, m.withdrawn)
+	}
+}

@@ -13,7 +13,7 @@ type store interface {
 	FindRun(ctx context.Context, org, id string) (run.Run, error)
 	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
-	FinishRun(ctx context.Context, org, id string, status run.Status, code, cause string, at time.Time) (run.Run, error)
+	FinishRun(ctx context.Context, of run.Run, status run.Status, code, cause string, at time.Time) (run.Run, error)
 }
 
 type handler struct{ store store }
@@ -38,12 +38,12 @@ func (h handler) handle(ctx context.Context, in workflow.End) (workflow.Verdict,
 			if t.Status.Done() {
 				continue
 			}
-			targets[i] = t.Abandoned(code, cause, time.Now().UTC())
+			targets[i] = r.Abandon(t, code, cause, time.Now().UTC())
 			if err := h.store.UpdateTarget(ctx, r.Org, r.ID, targets[i]); err != nil {
 				return verdict, fmt.Errorf("ending target %s of run %s: %w", t.ClusterName, r.ID, err)
 			}
 		}
-		if r, err = h.store.FinishRun(ctx, r.Org, r.ID, run.Failed, code, cause, time.Now().UTC()); err != nil {
+		if r, err = h.store.FinishRun(ctx, r, run.Failed, code, cause, time.Now().UTC()); err != nil {
 			return verdict, fmt.Errorf("finishing run %s: %w", in.Run, err)
 		}
 	}

@@ -33,7 +33,7 @@ func (m *memory) UpdateTarget(_ context.Context, _, _ string, target run.Target)
 	return nil
 }
 
-func (m *memory) FinishRun(_ context.Context, _, _ string, status run.Status, code, cause string, at time.Time) (run.Run, error) {
+func (m *memory) FinishRun(_ context.Context, _ run.Run, status run.Status, code, cause string, at time.Time) (run.Run, error) {
 	m.run.Status, m.run.Code, m.run.Cause, m.run.EndedAt = status, code, cause, at
 	return m.run, nil
 }

@@ -29,6 +29,7 @@ type store interface {
 	RequestReview(ctx context.Context, org, groupID string, at time.Time) error
 	FindCluster(ctx context.Context, org, id string) (cluster.Cluster, error)
 	SetCredential(ctx context.Context, c cluster.Cluster) error
+	OrderRelay(ctx context.Context, org, id string, wanted bool, status cluster.RelayStatus, at time.Time) error
 	SetRelaySetup(ctx context.Context, org, id string, r cluster.RelaySetup) error
 	FindClusterByName(ctx context.Context, org, name string) (cluster.Cluster, error)
 }
@@ -90,8 +91,7 @@ func (h handler) importCluster(r *http.Request, org string) (cluster.Cluster, er
 	if !h.wantsRelay(body.Relay) {
 		return c, h.keep(ctx, c, cred)
 	}
-	c.RelaySetup = wish(c.RelaySetup, workflow.RelayInstall)
-	c.RelaySetup.ChangedAt = now
+	c.RelaySetup = wish(c.RelaySetup, workflow.RelayInstall, now)
 	if err := h.keep(ctx, c, cred); err != nil {
 		return c, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/openapi"
@@ -52,9 +53,8 @@ func (h handler) order(w http.ResponseWriter, r *http.Request, org, id string, f
 
 // ask records what is wanted, and then sends the order: one that is lost between the two is asked for again by whoever waits for it.
 func (h handler) ask(ctx context.Context, c cluster.Cluster, do workflow.RelayVerb) (cluster.Cluster, error) {
-	c.RelaySetup = wish(c.RelaySetup, do)
-	c.RelaySetup.ChangedAt = h.now().UTC()
-	if err := h.store.SetRelaySetup(ctx, c.Org, c.ID, c.RelaySetup); err != nil {
+	c.RelaySetup = wish(c.RelaySetup, do, h.now())
+	if err := h.store.OrderRelay(ctx, c.Org, c.ID, c.RelaySetup.Wanted, c.RelaySetup.Status, c.RelaySetup.ChangedAt); err != nil {
 		return c, fmt.Errorf("recording what is wanted of the relay of cluster %s: %w", c.Name, err)
 	}
 	if err := h.orders.Send(ctx, workflow.RelayOrder{Org: c.Org, Cluster: c.ID, Do: do}); err != nil {
@@ -63,8 +63,8 @@ func (h handler) ask(ctx context.Context, c cluster.Cluster, do workflow.RelayVe
 	return c, nil
 }
 
-func wish(r cluster.RelaySetup, do workflow.RelayVerb) cluster.RelaySetup {
-	r.Wanted, r.Status, r.Error = true, cluster.RelayInstalling, ""
+func wish(r cluster.RelaySetup, do workflow.RelayVerb, now time.Time) cluster.RelaySetup {
+	r.Wanted, r.Status, r.Error, r.ChangedAt = true, cluster.RelayInstalling, "", now.UTC()
 	if do == workflow.RelayRemove {
 		r.Wanted, r.Status = false, cluster.RelayRemoving
 	}

@@ -28,6 +28,7 @@ type orderBook struct {
 	*memory
 	sent []workflow.RelayVerb
 	down bool
+	work func(*cluster.RelaySetup) // of who carries orders out, between a read and what follows it
 }
 
 func (o *orderBook) Send(_ context.Context, body any) error {
@@ -39,8 +40,11 @@ func (o *orderBook) Send(_ context.Context, body any) error {
 }
 
 func (o *orderBook) FindCluster(_ context.Context, _, id string) (cluster.Cluster, error) {
-	for _, c := range o.clusters {
+	for i, c := range o.clusters {
 		if c.ID == id {
+			if o.work != nil {
+				o.work(&o.clusters[i].RelaySetup)
+			}
 			return c, nil
 		}
 	}
@@ -51,6 +55,15 @@ func (o *orderBook) SetRelaySetup(_ context.Context, _, id string, r cluster.Rel
 	for i := range o.clusters {
 		if o.clusters[i].ID == id {
 			o.clusters[i].RelaySetup = r
+		}
+	}
+	return nil
+}
+
+func (o *orderBook) OrderRelay(_ context.Context, _, id string, wanted bool, status cluster.RelayStatus, at time.Time) error {
+	for i := range o.clusters {
+		if s := &o.clusters[i].RelaySetup; o.clusters[i].ID == id {
+			s.Wanted, s.Status, s.Error, s.ChangedAt = wanted, status, "", at
 		}
 	}
 	return nil
@@ -130,6 +143,21 @@ func TestOrderARelay(t *testing.T) {
 		t.Errorf("a cluster that is not there: %d", w.Code)
 	}
 	if diff := cmp.Diff([]workflow.RelayVerb{workflow.RelayInstall, workflow.RelayRotate, workflow.RelayRemove}, o.sent); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An order says what is wanted and nothing of what it found: that is written by who carries orders out, at any moment.
+func TestAnOrderWhileAnotherIsCarriedOut(t *testing.T) {
+	o := &orderBook{memory: &memory{secrets: map[string]string{}, clusters: []cluster.Cluster{{Org: "default", ID: "c", Name: "edge"}}}}
+	done := cluster.RelaySetup{Wanted: true, Status: cluster.RelayInstalled, ChartVersion: "1.0.0", KeyRotatedAt: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), Rotating: true}
+	o.work = func(setup *cluster.RelaySetup) { *setup = done }
+	if w, _ := o.call(t, true, http.MethodDelete, "/c/relay", nil); w.Code != http.StatusAccepted {
+		t.Fatalf("remove: %d %s", w.Code, w.Body)
+	}
+	want := done
+	want.Wanted, want.Status, want.ChangedAt = false, cluster.RelayRemoving, o.clusters[0].RelaySetup.ChangedAt
+	if diff := cmp.Diff(want, o.clusters[0].RelaySetup); diff != "" {
 		t.Error(diff)
 	}
 }

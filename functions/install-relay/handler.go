@@ -19,12 +19,6 @@ import (
 	"github.com/swell-sh/swell/shared/workflow"
 )
 
-// Where the relay stands in every cluster.
-const (
-	releaseName = "swell-relay"
-	namespace   = "swell-system"
-)
-
 const (
 	leasedAgain = 30 * time.Second // somebody else is at work on the same relay
 	settleFirst = 10 * time.Second // its pod has started by then, on a good day
@@ -57,6 +51,7 @@ type handler struct {
 	clusters kube.Opener
 	endpoint string // of Swell's HTTP API
 	image    string // of the relay, repository:tag or repository@digest; empty: the chart's own
+	logs     bool   // whether the relay tells what a container that crashed wrote
 	log      *slog.Logger
 	now      func() time.Time
 }

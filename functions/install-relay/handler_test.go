@@ -52,7 +52,9 @@ func (m *memory) FindCluster(context.Context, string, string) (cluster.Cluster, 
 }
 
 func (m *memory) SetRelaySetup(_ context.Context, _, _ string, r cluster.RelaySetup) error {
-	m.cluster.RelaySetup = r
+	if r.Wanted == m.cluster.RelaySetup.Wanted { // else something else was ordered meanwhile
+		m.cluster.RelaySetup = r
+	}
 	return nil
 }
 
@@ -132,6 +134,30 @@ func (m *memory) keys(t *testing.T) []webhook.Key {
 	return keys
 }
 
+// What is wanted belongs to who orders: of an order that comes while another is carried out nothing is lost, and it does what it says when its turn comes.
+func TestAnOrderWhileAnotherIsCarriedOut(t *testing.T) {
+	ordered := func(m *memory, wanted bool, status cluster.RelayStatus) func(*http.Request) *metav1.Status {
+		return func(r *http.Request) *metav1.Status {
+			if strings.Contains(r.URL.Path, "/namespaces") && m.cluster.RelaySetup.Status != status {
+				m.cluster.RelaySetup.Wanted, m.cluster.RelaySetup.Status = wanted, status
+			}
+			return nil
+		}
+	}
+	m, server, h := newInstallation(t)
+	server.Fail(ordered(m, false, cluster.RelayRemoving))
+	if order(t, h, workflow.RelayInstall) || m.cluster.RelaySetup.Wanted || m.cluster.RelaySetup.Status != cluster.RelayRemoving {
+		t.Fatalf("a removal that was ordered while the relay was installed: %+v", m.cluster.RelaySetup)
+	}
+	server.Fail(ordered(m, true, cluster.RelayInstalling))
+	if order(t, h, workflow.RelayRemove) || !m.cluster.RelaySetup.Wanted || m.cluster.RelaySetup.Status != cluster.RelayInstalling {
+		t.Fatalf("an install that was ordered while the relay was removed: %+v", m.cluster.RelaySetup)
+	}
+	if order(t, h, workflow.RelayInstall) || m.cluster.RelaySetup.Status != cluster.RelayInstalled || len(m.keys(t)) != 1 {
+		t.Errorf("then installed: %+v", m.cluster.RelaySetup)
+	}
+}
+
 // A relay is installed, gets another key without a gap, and is removed; each order may come twice.
 func TestLifeOfARelay(t *testing.T) {
 	m, server, h := newInstallation(t)
@@ -175,11 +201,16 @@ func TestLifeOfARelay(t *testing.T) {
 }
 
 func TestOrdersThatFail(t *testing.T) {
-	forbidden := func(r *http.Request) *metav1.Status {
-		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/namespaces") {
-			return &metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: "namespaces is forbidden"}
+	// answers is what the API server says to whoever creates such objects
+	answers := func(code int32, reason metav1.StatusReason, plural, message string) func(*memory, *kubetest.Server) {
+		return func(_ *memory, s *kubetest.Server) {
+			s.Fail(func(r *http.Request) *metav1.Status {
+				if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/"+plural) {
+					return &metav1.Status{Status: metav1.StatusFailure, Code: code, Reason: reason, Message: message}
+				}
+				return nil
+			})
 		}
-		return nil
 	}
 	cases := map[string]struct {
 		prepare func(*memory, *kubetest.Server)
@@ -189,7 +220,10 @@ func TestOrdersThatFail(t *testing.T) {
 		cause   string
 		later   int
 	}{
-		"the credential may not": {func(_ *memory, s *kubetest.Server) { s.Fail(forbidden) }, workflow.RelayInstall, false, cluster.RelayFailed, "namespaces is forbidden", 0},
+		"the credential may not": {answers(http.StatusForbidden, metav1.StatusReasonForbidden, "namespaces", "namespaces is forbidden"), workflow.RelayInstall, false, cluster.RelayFailed, "namespaces is forbidden", 0},
+		"nor may Helm":           {answers(http.StatusForbidden, metav1.StatusReasonForbidden, "clusterroles", "clusterroles is forbidden"), workflow.RelayInstall, false, cluster.RelayFailed, "clusterroles is forbidden", 0},
+		"an object is refused":   {answers(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "deployments", "runAsUser is invalid"), workflow.RelayInstall, false, cluster.RelayFailed, "runAsUser is invalid", 0},
+		"somebody else writes":   {answers(http.StatusConflict, metav1.StatusReasonConflict, "deployments", "please apply your changes"), workflow.RelayInstall, true, cluster.RelayFailed, "please apply your changes", 0},
 		"the cluster is away":    {func(_ *memory, s *kubetest.Server) { s.Close() }, workflow.RelayInstall, true, cluster.RelayFailed, "cluster unreachable", 0},
 		"somebody is at it":      {func(m *memory, _ *kubetest.Server) { m.leased = true }, workflow.RelayInstall, false, cluster.RelayInstalling, "", 1},
 		"it was removed since":   {func(m *memory, _ *kubetest.Server) { m.cluster.RelaySetup = cluster.RelaySetup{} }, workflow.RelayInstall, false, "", "", 0},
@@ -216,10 +250,10 @@ func TestImage(t *testing.T) {
 		"ghcr.io/x/relay@sha256:abcd": {"repository": "ghcr.io/x/relay", "digest": "sha256:abcd"},
 	}
 	for image, want := range cases {
-		v := visit{handler: handler{image: image, endpoint: "https://swell.example.com/"}, cluster: cluster.Cluster{Org: "o", ID: "c"}}
+		v := visit{handler: handler{image: image, logs: want != nil, endpoint: "https://swell.example.com/"}, cluster: cluster.Cluster{Org: "o", ID: "c"}}
 		values := v.values(webhook.KeyOf(make([]byte, 32)))
 		got, _ := values["image"].(map[string]any)
-		if fmt.Sprint(got) != fmt.Sprint(want) || values["reportsURL"] != "https://swell.example.com/hooks/v1/orgs/o/clusters/c/reports" {
+		if fmt.Sprint(got) != fmt.Sprint(want) || values["tellLogs"] != (want != nil) || values["reportsURL"] != "https://swell.example.com/hooks/v1/orgs/o/clusters/c/reports" {
 			t.Errorf("%s: %v", image, values)
 		}
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/swell-sh/swell/shared/chart"
 	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/helm"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/record"
@@ -52,17 +54,26 @@ func (v visit) install(ctx context.Context, rotate bool) error {
 	return v.settleLater(ctx, 0)
 }
 
-// failed records why. Only what may pass by itself is tried again: a credential that may not do this will not either the next time.
+// failed records why, and has it tried again: three times in all, as its queue says.
 func (v visit) failed(ctx context.Context, setup cluster.RelaySetup, cause error) error {
 	setup.Status, setup.Error = cluster.RelayFailed, short(cause)
 	if err := v.record(context.WithoutCancel(ctx), setup); err != nil {
 		return errors.Join(cause, err)
 	}
-	if _, passing := errors.AsType[*kube.UnreachableError](cause); passing {
+	if !final(cause) {
 		return cause
 	}
 	v.log.WarnContext(ctx, "the relay is not as it is wanted", "cluster", v.cluster.ID, "error", cause.Error())
 	return nil
+}
+
+// final says that the same would be answered again: the credential may not do this, or the API server refuses an object. Whatever else goes wrong may pass.
+func final(cause error) bool {
+	if _, denied := errors.AsType[*kube.UnauthorizedError](cause); denied {
+		return true
+	}
+	failed, ok := errors.AsType[*helm.Error](cause)
+	return ok && slices.Contains([]string{helm.CodeForbidden, helm.CodeUnauthorized, helm.CodeInvalidObject}, failed.Code)
 }
 
 func (v visit) record(ctx context.Context, setup cluster.RelaySetup) error {
@@ -75,8 +86,7 @@ func (v visit) record(ctx context.Context, setup cluster.RelaySetup) error {
 
 // short is a cause of at most 500 bytes on one line.
 func short(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	return strings.ToValidUTF8(text[:min(len(text), 500)], "")
+	return excerpt.Of(strings.Join(strings.Fields(err.Error()), " "), 500)
 }
 
 // apply runs the verb that installs or upgrades the release.
@@ -105,7 +115,7 @@ func (v visit) apply(ctx context.Context, key webhook.Key) (version string, err 
 func (v visit) op(ctx context.Context, action release.Action) (helm.Op, error) {
 	cred, err := v.clusters.Credential(ctx, v.cluster)
 	return helm.Op{
-		Credential: cred, AllowedNetworks: v.clusters.Policy.String(), ReleaseName: releaseName, Namespace: namespace, Action: action,
+		Credential: cred, AllowedNetworks: v.clusters.Policy.String(), ReleaseName: relay.ReleaseName, Namespace: relay.Namespace, Action: action,
 		StopMutationsAt: release.StopMutationsAt(v.until), HookTimeout: hookTimeout, Description: "Swell: the relay of this cluster",
 	}, err
 }
@@ -115,6 +125,7 @@ func (v visit) values(key webhook.Key) map[string]any {
 	values := map[string]any{
 		"reportsURL": strings.TrimSuffix(v.endpoint, "/") + "/hooks/v1/orgs/" + v.cluster.Org + "/clusters/" + v.cluster.ID + "/reports",
 		"key":        key.Text(),
+		"tellLogs":   v.logs,
 	}
 	if repository, digest, ok := strings.Cut(v.image, "@"); ok {
 		values["image"] = map[string]any{"repository": repository, "digest": digest}
@@ -133,7 +144,7 @@ func (v visit) next(ctx context.Context) (release.Action, error) {
 		return "", err
 	}
 	defer client.Close()
-	if _, err := client.EnsureNamespace(ctx, namespace); err != nil {
+	if _, err := client.EnsureNamespace(ctx, relay.Namespace); err != nil {
 		return "", err
 	}
 	history, err := v.history(ctx, client)
@@ -142,7 +153,7 @@ func (v visit) next(ctx context.Context) (release.Action, error) {
 		return "", err
 	case len(history) == 0, history[0].Status == record.StatusUninstalled:
 		return release.Install, nil
-	case !strings.HasPrefix(history[0].Status, "pending-"):
+	case !history[0].Pending():
 		return release.Upgrade, nil
 	}
 	if err := record.MarkFailed(ctx, client.Kubernetes().CoreV1(), history[0], "Swell found it pending, left by an operation that is gone"); err != nil {
@@ -152,7 +163,7 @@ func (v visit) next(ctx context.Context) (release.Action, error) {
 }
 
 func (v visit) history(ctx context.Context, client *kube.Client) ([]record.Meta, error) {
-	history, err := record.HistoryOf(ctx, client.Metadata(), record.Key{Namespace: namespace, Name: releaseName})
+	history, err := record.HistoryOf(ctx, client.Metadata(), record.Key{Namespace: relay.Namespace, Name: relay.ReleaseName})
 	if err != nil {
 		return nil, fmt.Errorf("listing Helm's records on cluster %s: %w", v.cluster.Name, kube.Classify(err))
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/receiver"
-	"github.com/swell-sh/swell/shared/webhook"
 )
 
 const maxBody = 64 << 10
@@ -25,7 +24,7 @@ type store interface {
 	ReplaceReceiver(ctx context.Context, r receiver.Receiver, expectedVersion int64) error
 	FindReceiver(ctx context.Context, org, name string) (receiver.Receiver, error)
 	ListReceivers(ctx context.Context, org string, page dynamo.Page) (receivers []receiver.Receiver, next string, err error)
-	DeleteReceiver(ctx context.Context, org, name string) error
+	DeleteReceiver(ctx context.Context, org, name string, expectedVersion int64) error
 	SetReceiverState(ctx context.Context, r receiver.Receiver, state receiver.State) error
 }
 
@@ -101,19 +100,10 @@ func (h handler) check(kind receiver.Kind, c receiver.Credential) error {
 		return err
 	}
 	u, err := url.Parse(c.URL)
-	if err == nil {
-		err = h.networks.CheckURL(u)
-	}
 	if err != nil {
 		return err
 	}
-	if c.Key == "" {
-		return nil
-	}
-	if _, err := webhook.ParseKey(c.Key); err != nil {
-		return problem.Invalid("receiver-invalid", "the secret is not whsec_ and the base64 of 24 to 64 bytes").At("secret").Try("swell receiver create makes one")
-	}
-	return nil
+	return h.networks.CheckURL(u)
 }
 
 // create keeps the record before the secret: the record claims the name, so that nobody's secret is overwritten. A secret that could not be kept takes
@@ -128,7 +118,7 @@ func (h handler) create(ctx context.Context, r receiver.Receiver, c receiver.Cre
 	}
 	err := h.keep(ctx, r, c)
 	if err != nil {
-		if err := h.store.DeleteReceiver(ctx, r.Org, r.Name); err != nil {
+		if err := h.store.DeleteReceiver(ctx, r.Org, r.Name, r.Version); err != nil {
 			h.log.ErrorContext(ctx, "forgetting a receiver whose URL could not be kept", "receiver", r.Name, "error", err)
 		}
 	}
@@ -202,7 +192,7 @@ func (h handler) DeleteReceiver(w http.ResponseWriter, r *http.Request, org open
 		err = openapi.CheckIfMatch(params.IfMatch, found.Version)
 	}
 	if err == nil {
-		err = h.store.DeleteReceiver(r.Context(), org, name)
+		err = h.store.DeleteReceiver(r.Context(), org, name, found.Version)
 	}
 	if err != nil {
 		h.fail(w, r, err)

@@ -61,7 +61,10 @@ func (w *world) ListReceivers(context.Context, string, dynamo.Page) (all []recei
 	return all, "", nil
 }
 
-func (w *world) DeleteReceiver(_ context.Context, _, name string) error {
+func (w *world) DeleteReceiver(_ context.Context, _, name string, expected int64) error {
+	if w.receivers[name].Version != expected {
+		return problem.Conflict("receiver-changed", "changed")
+	}
 	delete(w.receivers, name)
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/swell-sh/swell/shared/deployment"
@@ -63,7 +62,7 @@ func (h handler) handle(ctx context.Context, in workflow.Progress) (workflow.Bat
 	if batch.Items, err = n.open(ctx, step); err != nil {
 		return batch, err
 	}
-	batch.Done = n.doneBut(batch.Items)
+	batch.Done = n.doneBut(step.Targets)
 	return batch, n.drop(ctx, step.Drop)
 }
 
@@ -85,7 +84,7 @@ func (h handler) load(ctx context.Context, in workflow.Progress) (n next, err er
 	return n, nil
 }
 
-// situation reads what was seen of the releases only where something may follow them.
+// situation reads the gates, and what was seen of the releases, only where something may follow.
 func (n next) situation(ctx context.Context) (rollout.Situation, error) {
 	s := rollout.Situation{Run: n.run, Targets: n.targets, Releases: map[string]release.Release{}, Now: n.now()}
 	s.Stopped, _ = n.run.StoppedBy(n.deployment.Generation, n.deployment.Deleting)
@@ -100,7 +99,17 @@ func (n next) situation(ctx context.Context) (rollout.Situation, error) {
 			keys = append(keys, n.key(t))
 		}
 	}
-	if !waiting || len(keys) == 0 {
+	if !waiting {
+		return s, nil
+	}
+	if n.rollout.HasGate() {
+		gates, err := n.store.ListGates(ctx, n.run.Org, n.run.ID)
+		if err != nil {
+			return s, fmt.Errorf("listing the gates of run %s: %w", n.run.ID, err)
+		}
+		s.Gates = gates
+	}
+	if len(keys) == 0 {
 		return s, nil
 	}
 	found, err := n.store.FindReleases(ctx, keys)
@@ -109,11 +118,6 @@ func (n next) situation(ctx context.Context) (rollout.Situation, error) {
 	}
 	for key, rel := range found {
 		s.Releases[key.ClusterID] = rel
-	}
-	if n.rollout.HasGate() {
-		if s.Gates, err = n.store.ListGates(ctx, n.run.Org, n.run.ID); err != nil {
-			return s, fmt.Errorf("listing the gates of run %s: %w", n.run.ID, err)
-		}
 	}
 	return s, nil
 }
@@ -153,18 +157,10 @@ func (n next) open(ctx context.Context, step rollout.Step) ([]workflow.TargetRef
 	return items, nil
 }
 
-// doneBut counts the targets that have their outcome, but for those that are open again.
-func (n next) doneBut(items []workflow.TargetRef) (done int) {
-	for _, t := range n.targets {
-		opened := slices.ContainsFunc(items, func(i workflow.TargetRef) bool { return i.Cluster == t.ClusterID })
-		if t.Status.Done() && !opened {
-			done++
-		}
-	}
-	return done
-}
+// doneBut counts the targets that have their outcome, but for those of a step: they are open again, or were refused to be, which is an outcome.
+func (n next) doneBut(step []run.Target) int { return run.Done(n.targets) - run.Done(step) }
 
-// drop ends the targets that the run does not come to any more.
+// drop ends the targets that the run does not come to any more. One that it had come to has lost its outcome.
 func (n next) drop(ctx context.Context, d rollout.Drop) error {
 	if d.Status == "" {
 		return nil
@@ -173,7 +169,12 @@ func (n next) drop(ctx context.Context, d rollout.Drop) error {
 		if t.Status.Done() {
 			continue
 		}
-		t.Status, t.Code, t.Cause, t.EndedAt = d.Status, d.Code, d.Cause, n.now().UTC()
+		now := n.now().UTC()
+		if t.Status == run.TargetWaiting {
+			t.Status, t.Code, t.Cause, t.EndedAt = d.Status, d.Code, d.Cause, now
+		} else {
+			t = n.run.Abandon(t, run.CodeUnrecorded, run.CauseUnrecorded, now)
+		}
 		if err := n.store.UpdateTarget(ctx, n.run.Org, n.run.ID, t); err != nil {
 			return fmt.Errorf("stopping target %s of run %s: %w", t.ClusterName, n.run.ID, err)
 		}

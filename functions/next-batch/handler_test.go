@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,8 +28,11 @@ type memory struct {
 }
 
 func (m *memory) OpenGate(_ context.Context, _, _ string, g run.Gate) error {
+	if m.gates == nil {
+		m.gates = map[string]run.Gate{}
+	}
 	if _, ok := m.gates[g.Wave]; !ok {
-		m.gates = map[string]run.Gate{g.Wave: g}
+		m.gates[g.Wave] = g
 	}
 	return nil
 }
@@ -47,13 +51,19 @@ func (m *memory) FindReleases(_ context.Context, keys []release.Key) (map[releas
 	return found, nil
 }
 
-func (m *memory) RecheckTarget(ctx context.Context, org, id string, t run.Target) error {
+func (m *memory) RecheckTarget(_ context.Context, _, _ string, t run.Target) error {
 	t.SucceededAt, t.Status = t.EndedAt, run.TargetVerifying
-	return m.UpdateTarget(ctx, org, id, t)
+	*m.target(t.ClusterID) = t
+	return nil
 }
 
-func (m *memory) RevertTarget(ctx context.Context, org, id string, t run.Target) error {
-	return m.UpdateTarget(ctx, org, id, t)
+func (m *memory) RevertTarget(_ context.Context, _, _ string, t run.Target) error {
+	*m.target(t.ClusterID) = t
+	return nil
+}
+
+func (m *memory) target(cluster string) *run.Target {
+	return &m.targets[slices.IndexFunc(m.targets, func(t run.Target) bool { return t.ClusterID == cluster })]
 }
 
 func (m *memory) FindPlanEntry(_ context.Context, _, hash, _ string) (release.PlanEntry, error) {
@@ -79,11 +89,9 @@ func (m *memory) ListTargets(context.Context, string, string) ([]run.Target, err
 	return append([]run.Target{}, m.targets...), nil
 }
 
-func (m *memory) UpdateTarget(_ context.Context, _, _ string, target run.Target) error {
-	for i, t := range m.targets {
-		if t.ClusterID == target.ClusterID {
-			m.targets[i] = target
-		}
+func (m *memory) UpdateTarget(_ context.Context, _, _ string, t run.Target) error {
+	if was := m.target(t.ClusterID); !was.Status.Done() {
+		*was = t
 	}
 	return nil
 }

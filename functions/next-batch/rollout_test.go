@@ -128,3 +128,81 @@ func TestWhatCannotBeTakenBackSaysWhy(t *testing.T) {
 		t.Errorf("%+v", batch)
 	}
 }
+
+// What was answered at a gate is found though no target of the run has succeeded.
+func TestAGateIsReadThoughNothingSucceeded(t *testing.T) {
+	gated := func(change func(*memory)) *memory {
+		m := rolling()
+		m.generation.Rollout.Waves[0].Gate = &rollout.Gate{Receiver: "ci", Timeout: time.Hour}
+		change(m)
+		return m
+	}
+	cases := map[string]func(*memory){
+		"the canary failed, as it may": func(m *memory) {
+			m.targets[0].Status, m.generation.Rollout.Waves[0].MaxFailures = run.TargetFailed, &rollout.Amount{N: 1}
+		},
+		"a redrive walks no canary": func(m *memory) {
+			m.run.RedriveOf, m.targets = "before", m.targets[1:]
+		},
+	}
+	answers := map[run.GateStatus]string{run.GatePassed: "walk", run.GateFailed: "end"}
+	for name, change := range cases {
+		for answer, turn := range answers {
+			t.Run(name+", "+string(answer), func(t *testing.T) {
+				m := gated(change)
+				for minutes := range 2 {
+					got := m.next(t, noon.Add(time.Duration(minutes)*time.Minute))
+					if got.Turn != "await" || got.Until != "2026-11-21T13:00:00Z" {
+						t.Fatalf("after %d minutes: %+v", minutes, got)
+					}
+				}
+				g := m.gates["canary"]
+				g.Status = answer
+				m.gates["canary"] = g
+				if got := m.next(t, noon.Add(2*time.Minute)); got.Turn != turn {
+					t.Errorf("answered, it %ss", got.Turn)
+				}
+			})
+		}
+	}
+}
+
+// What was begun and has no outcome when a run stops is not told as if nobody had come to it.
+func TestWhatWasBegunIsNotDropped(t *testing.T) {
+	begun := run.Target{ClusterID: "b", Status: run.TargetDeploying, StartedAt: noon, Before: &run.Before{Revision: 1}}
+	cases := map[string]struct {
+		target run.Target
+		kind   run.Type
+		want   run.Target
+	}{
+		"its path died": {target: begun, kind: run.Deploy, want: run.Target{LeftBehind: true}},
+		"as it was tried again": {target: run.Target{ClusterID: "b", Status: run.TargetVerifying, Remedy: &run.Remedy{Number: 1, Action: run.Retry, Status: run.RemedyRunning}}, kind: run.Deploy,
+			want: run.Target{LeftBehind: true, Remedy: &run.Remedy{Number: 1, Action: run.Retry, Status: run.RemedyFailed, Code: "unrecorded"}}},
+		"a plan writes nothing": {target: begun, kind: run.Plan, want: run.Target{}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := rolling()
+			m.run.Type, m.run.CancelRequested, m.targets = c.kind, true, []run.Target{c.target}
+			if got := m.next(t, noon); got.Turn != "end" {
+				t.Fatalf("it %ss", got.Turn)
+			}
+			got := m.targets[0]
+			if got.Status != run.TargetFailed || got.Code != "unrecorded" || got.Cause == "" || got.LeftBehind != c.want.LeftBehind || !got.EndedAt.Equal(noon) {
+				t.Errorf("%+v", got)
+			}
+			if r := got.Remedy; r != nil && (r.Status != c.want.Remedy.Status || r.Code != c.want.Remedy.Code) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// A batch of which nothing can be taken back has done something.
+func TestARefusalIsProgress(t *testing.T) {
+	m := rolling()
+	m.run.Phase, m.targets[0].Before = run.Reverting, &run.Before{Revision: 2, PlanHash: "lost"}
+	if batch := m.next(t, noon); batch.Done != 0 {
+		t.Errorf("%+v", batch)
+	}
+}

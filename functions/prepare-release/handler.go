@@ -55,13 +55,13 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	if ref.Recheck {
 		return note, h.again(ctx, ref)
 	}
-	d, err := h.permitted(ctx, ref)
-	if err != nil {
-		return note, err
-	}
 	entry, err := h.store.FindPlanEntry(ctx, ref.Org, ref.Plan, ref.Cluster)
 	if err != nil {
 		return note, fmt.Errorf("finding the plan entry of target %s: %w", t.ClusterName, err)
+	}
+	d, err := h.permitted(ctx, ref, entry.TakesBack)
+	if err != nil {
+		return note, err
 	}
 	if t.StartedAt.IsZero() {
 		t.Status, t.StartedAt = run.TargetPreparing, time.Now().UTC()
@@ -84,7 +84,7 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	if entry.Absent {
 		return note, nil
 	}
-	if err = h.gates(ctx, d, entry); err == nil {
+	if err = h.mayBegin(ctx, d, entry); err == nil {
 		err = h.prepare(ctx, d, entry)
 	}
 	if taskerr.NameOf(err) == taskerr.NotReady {
@@ -93,8 +93,8 @@ func (h handler) handle(ctx context.Context, ref workflow.TargetRef) (task.Note,
 	return note, err
 }
 
-// permitted finds the run's deployment, and refuses a run that was canceled or superseded.
-func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (deployment.Deployment, error) {
+// permitted finds the run's deployment, and refuses a run that was canceled or superseded, and one that was turned around unless it takes back.
+func (h handler) permitted(ctx context.Context, ref workflow.TargetRef, back bool) (deployment.Deployment, error) {
 	r, err := h.store.FindRun(ctx, ref.Org, ref.Run)
 	if err != nil {
 		return deployment.Deployment{}, fmt.Errorf("finding run %s: %w", ref.Run, err)
@@ -103,10 +103,7 @@ func (h handler) permitted(ctx context.Context, ref workflow.TargetRef) (deploym
 	if err != nil {
 		return d, fmt.Errorf("finding the deployment of run %s: %w", ref.Run, err)
 	}
-	if r.Phase == run.Reverting && ref.Remedy == 0 {
-		return d, taskerr.Failed("canceled", "the run was turned around before it wrote to this target")
-	}
-	return d, task.Stopped(r, d)
+	return d, task.Stopped(r, d, back)
 }
 
 // again leads to CheckRelease: the release is only looked at.

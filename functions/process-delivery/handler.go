@@ -105,18 +105,9 @@ func (h handler) process(ctx context.Context, m source.Message) error {
 	if err != nil {
 		return h.failed(ctx, record, err)
 	}
-	rules, why := s.Match(record.Event)
-	record.Rules, record.Why = nil, why
-	w := work{handler: h, source: s, secret: secret, event: record.Event}
-	if w.guarded, err = h.hosts.client(secret); err != nil {
+	w := &work{handler: h, source: s, secret: secret, event: record.Event}
+	if record, err = w.followAll(ctx, record); err != nil {
 		return h.failed(ctx, record, err)
-	}
-	for _, i := range rules {
-		done, err := w.follow(ctx, s.Rules[i])
-		if err != nil {
-			return h.failed(ctx, record, err)
-		}
-		record.Rules = append(record.Rules, done)
 	}
 	return h.store.PutDelivery(ctx, record.Conclude(h.now().UTC()))
 }

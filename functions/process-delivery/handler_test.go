@@ -1,18 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,238 +15,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/openapi"
-	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/source"
 )
-
-// memory is the table and Secrets Manager.
-type memory struct {
-	mu         sync.Mutex
-	source     source.Source
-	deliveries map[string]source.Record
-	states     map[string]source.State
-}
-
-func (m *memory) FindSource(context.Context, string, string) (source.Source, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.source.Name == "" {
-		return m.source, problem.NotFound("source-not-found", "there is no source")
-	}
-	return m.source, nil
-}
-
-func (m *memory) ListSourcesOfRegistry(_ context.Context, registry string) ([]source.Source, error) {
-	if "https://"+registry == m.source.URL {
-		return []source.Source{m.source}, nil
-	}
-	return nil, nil
-}
-
-func (m *memory) ClaimDelivery(_ context.Context, r source.Record) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, there := m.deliveries[r.Event.Delivery]
-	if !there {
-		m.deliveries[r.Event.Delivery] = r
-	}
-	return !there, nil
-}
-
-func (m *memory) FindDelivery(_ context.Context, _, _, id string) (source.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r, ok := m.deliveries[id]
-	if !ok {
-		return r, problem.NotFound("delivery-not-found", "there is no delivery")
-	}
-	return r, nil
-}
-
-func (m *memory) PutDelivery(_ context.Context, r source.Record) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.deliveries[r.Event.Delivery] = r
-	return nil
-}
-
-func (m *memory) FindRuleState(_ context.Context, _, _, rule string) (source.State, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.states[rule], nil
-}
-
-func (m *memory) PutRuleState(_ context.Context, _, _, rule string, s source.State) (bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if was, there := m.states[rule]; there && was.Step != s.Step-1 {
-		return false, nil
-	}
-	m.states[rule] = s
-	return true, nil
-}
-
-func (m *memory) OfSource(context.Context, source.Source) (source.Secret, error) {
-	return source.Secret{Key: "the source's key"}, nil
-}
-
-// api is Swell's own, as far as a source calls it: one deployment, its version, idempotency keys.
-type api struct {
-	mu      sync.Mutex
-	version int
-	keys    map[string]string // to the fingerprint and the run
-	updates []openapi.DeploymentRequest
-	answer  func(w http.ResponseWriter) bool // true: it answered already
-	before  func()                           // runs once, before an update is looked at
-}
-
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "Bearer the source's key" || r.URL.Path != "/api/v1/orgs/default/clustergroups/eu/deployments/shop" || r.URL.Query().Get("field") != "name" {
-		openapi.WriteProblem(w, r, problem.NotFound("deployment-not-found", "there is no deployment %s", r.URL))
-		return
-	}
-	a.mu.Lock()
-	before := a.before
-	if r.Method == http.MethodPut {
-		a.before = nil
-	}
-	a.mu.Unlock()
-	if before != nil && r.Method == http.MethodPut {
-		before()
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.answer != nil && a.answer(w) {
-		return
-	}
-	tag := fmt.Sprintf(`"%d-x"`, a.version)
-	if r.Method == http.MethodGet {
-		w.Header().Set("ETag", tag)
-		openapi.Write(w, http.StatusOK, openapi.Deployment{})
-		return
-	}
-	var body openapi.DeploymentRequest
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		openapi.WriteProblem(w, r, err)
-		return
-	}
-	raw, _ := json.Marshal(body)
-	key, print := r.Header.Get("Idempotency-Key"), r.Header.Get("If-Match")+string(raw)
-	kept, run, known := strings.Cut(a.keys[key], "\x00")
-	switch {
-	case known && kept != print:
-		openapi.WriteProblem(w, r, problem.Invalid("idempotency-key-reused", "the key was used"))
-		return
-	case known:
-	case r.Header.Get("If-Match") != "" && r.Header.Get("If-Match") != tag:
-		openapi.WriteProblem(w, r, problem.With(http.StatusPreconditionFailed, "precondition-failed", "it is another version"))
-		return
-	default:
-		run = fmt.Sprintf("r-%d", len(a.updates)+1)
-		a.keys[key] = print + "\x00" + run
-		a.updates = append(a.updates, body)
-		if !body.DryRun {
-			a.version++
-		}
-	}
-	openapi.Write(w, http.StatusAccepted, openapi.DeploymentAccepted{Run: run})
-}
-
-// scene is a handler between a real Git host and an API.
-type scene struct {
-	*memory
-	*api
-	handler
-	t   *testing.T
-	dir string
-}
-
-func newScene(t *testing.T, rules ...source.Rule) *scene {
-	t.Helper()
-	core, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
-	if err != nil {
-		t.Fatalf("this test needs git: %v", err)
-	}
-	s := &scene{t: t, dir: t.TempDir(), api: &api{version: 1, keys: map[string]string{}}}
-	host := httptest.NewServer(&cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"), Env: []string{"GIT_PROJECT_ROOT=" + s.dir, "GIT_HTTP_EXPORT_ALL=1"}})
-	t.Cleanup(host.Close)
-	swell := httptest.NewServer(s.api)
-	t.Cleanup(swell.Close)
-	policy, err := netguard.Parse("127.0.0.0/8")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range rules {
-		rules[i].Group, rules[i].ReleaseName = cmp.Or(rules[i].Group, "eu"), "shop"
-	}
-	s.memory = &memory{deliveries: map[string]source.Record{}, states: map[string]source.State{}, source: source.Source{
-		Org: "default", Name: "shop", Kind: source.GitHub, URL: host.URL + "/acme/shop.git", Rules: rules,
-	}}
-	s.handler = handler{store: s.memory, secrets: s.memory, hosts: hosts{networks: policy}, api: swell.URL, client: swell.Client(), log: slog.New(slog.DiscardHandler), now: time.Now}
-	s.git("init", "-q", "-b", "main", ".")
-	return s
-}
-
-func (s *scene) git(args ...string) string {
-	s.t.Helper()
-	dir := filepath.Join(s.dir, "acme", "shop.git")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		s.t.Fatal(err)
-	}
-	out, err := exec.CommandContext(s.t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=ann", "-c", "user.email=ann@acme.example"}, args...)...).CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func (s *scene) commit(files map[string]string) string {
-	s.t.Helper()
-	for name, text := range files {
-		path := filepath.Join(s.dir, "acme", "shop.git", name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			s.t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	s.git("add", "-A")
-	s.git("commit", "-q", "--allow-empty", "-m", "x")
-	return s.git("rev-parse", "HEAD")
-}
-
-var pushed = source.Event{Kind: source.Push, Repository: "acme/shop", Ref: "refs/heads/main", Commit: "of long ago"}
-
-// deliver lets the queue hand the delivery over, and returns what became of it; failed says that it comes again.
-func (s *scene) deliver(id string, e source.Event) (record source.Record, failed bool) {
-	s.t.Helper()
-	e.Delivery = id
-	if _, err := s.ClaimDelivery(s.t.Context(), source.Record{Org: "default", Source: "shop", Event: e, Outcome: source.Received, ReceivedAt: time.Now()}); err != nil {
-		s.t.Fatal(err)
-	}
-	body, _ := json.Marshal(source.Message{Org: "default", Source: "shop", Delivery: id})
-	out, err := s.handle(s.t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: id, Body: string(body)}}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	record, err = s.FindDelivery(s.t.Context(), "", "", id)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return record, len(out.BatchItemFailures) > 0
-}
-
-func (s *scene) want(id string, e source.Event, outcome source.Outcome, why string) source.Record {
-	s.t.Helper()
-	record, failed := s.deliver(id, e)
-	if failed || record.Outcome != outcome || !strings.Contains(record.Why, why) || record.EndedAt.IsZero() {
-		s.t.Errorf("delivery %s: %+v, comes again: %t; want %s %q", id, record, failed, outcome, why)
-	}
-	return record
-}
 
 func TestAPushChangesTheDeployment(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "deploy/values.yaml", Overrides: "deploy/clusters"})
@@ -283,10 +48,10 @@ func TestAPushChangesTheDeployment(t *testing.T) {
 // Whoever looked first and comes last looks again: in the end the newest commit stands.
 func TestTwoPushesAtOnceEndInTheNewest(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "n: 1\n"})
+	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
 	var newest string
 	s.before = func() { // the first delivery has read commit 1, and is about to send it
-		newest = s.commit(map[string]string{"values.yaml": "n: 2\n"})
+		newest = s.commit(map[string]string{"values.yaml": "replicas: 2\n"})
 		s.want("2", pushed, source.Accepted, "")
 	}
 	s.want("1", pushed, source.Ignored, "is deployed")
@@ -298,7 +63,7 @@ func TestTwoPushesAtOnceEndInTheNewest(t *testing.T) {
 
 func TestManyDeliveriesAtOnceChangeOnce(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "n: 1\n"})
+	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
 	var wait sync.WaitGroup
 	for n := range 10 {
 		wait.Go(func() {
@@ -316,22 +81,116 @@ func TestManyDeliveriesAtOnceChangeOnce(t *testing.T) {
 // The API took the change, and the function died before it could write that down: the same request is sent again.
 func TestADeathAfterTheChange(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "n: 1\n"})
-	s.want("1", pushed, source.Accepted, "")
-	for key, state := range s.states { // as it was between the two writes
-		state.Step, state.Commit, state.Inputs, state.Rule = 1, "", "", ""
-		state.Intent = source.Intent{Commit: s.git("rev-parse", "HEAD"), IfMatch: `"1-x"`}
-		inputs := s.states[key].Inputs
-		state.Intent.Inputs = inputs
-		s.states[key] = state
+	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+	s.dying = true
+	if record, failed := s.deliver("1", pushed); !failed || len(s.updates) != 1 {
+		t.Fatalf("it did not die over the change: %+v, %d updates", record, len(s.updates))
 	}
 	if record := s.want("1", pushed, source.Accepted, ""); record.Rules[0].Run != "r-1" || len(s.updates) != 1 {
 		t.Errorf("%d updates, %+v; want the first run again", len(s.updates), record.Rules)
 	}
 }
 
+// What is deployed is not known while a change is on its way: a commit that takes it back is deployed, though it is what was deployed last.
+func TestARevertOfAChangeOnItsWay(t *testing.T) {
+	died := func(s *scene) {
+		s.dying = true
+		if record, failed := s.deliver("2", pushed); !failed || len(s.updates) != 2 {
+			t.Fatalf("it did not die over the change: %+v, %d updates", record, len(s.updates))
+		}
+	}
+	cases := map[string]struct {
+		meanwhile func(s *scene)
+		reverted  func(s *scene, first string)
+	}{
+		"by a new commit":          {meanwhile: died, reverted: func(s *scene, _ string) { s.commit(map[string]string{"values.yaml": "replicas: 1\n"}) }},
+		"by a push of the old one": {meanwhile: died, reverted: func(s *scene, first string) { s.git("reset", "-q", "--hard", first) }},
+		"while the API is slow": { // the change arrives when the revert is on its way, too
+			meanwhile: func(s *scene) {
+				s.before = func() {
+					s.answer = func(w http.ResponseWriter) bool { w.WriteHeader(http.StatusServiceUnavailable); return true }
+				}
+				if record, failed := s.deliver("2", pushed); !failed {
+					t.Fatalf("it did not fail: %+v", record)
+				}
+				s.answer = nil
+			},
+			reverted: func(s *scene, _ string) {
+				s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+				s.before = func() { s.version[inEU]++ }
+			},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
+			first := s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+			s.want("1", pushed, source.Accepted, "")
+			s.git("checkout", "-q", "-b", "sale") // a pull request with what was deployed last
+			s.git("checkout", "-q", "main")
+			s.commit(map[string]string{"values.yaml": "replicas: 2\n"})
+			c.meanwhile(s)
+			s.want("pull", source.Event{Kind: source.PullRequest, Repository: "acme/shop", Ref: "refs/heads/sale", Base: "main", PullRequest: 7}, source.Accepted, "")
+			c.reverted(s, first)
+			s.want("3", pushed, source.Accepted, "")
+			if last := s.updates[len(s.updates)-1]; last.DryRun || last.Values["replicas"] != 1.0 {
+				t.Errorf("the last update is %+v, want the revert", last)
+			}
+			s.want("4", pushed, source.Ignored, "is deployed")
+		})
+	}
+}
+
+// Many rules of one delivery ask the host once.
+func TestRulesOfOneRefAskOnce(t *testing.T) {
+	one, both := source.Rule{Branch: "main", Path: "values.yaml"}, []source.Rule{{Branch: "main", Path: "values.yaml"}, {Group: "asia", Branch: "main", Path: "values.yaml"}}
+	var asked [2]int32
+	for i, rules := range [][]source.Rule{{one}, both} {
+		s := newScene(t, rules...)
+		s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+		if record := s.want("1", pushed, source.Accepted, ""); len(record.Rules) != len(rules) || len(s.updates) != len(rules) {
+			t.Errorf("%d updates, %+v", len(s.updates), record.Rules)
+		}
+		asked[i] = s.asked.Load()
+	}
+	if asked[0] == 0 || asked[0] != asked[1] {
+		t.Errorf("one rule asks %d times, two ask %d times", asked[0], asked[1])
+	}
+}
+
+// While a delivery is at its first rule, a newer one does both: what the host told the first is too old for its second rule.
+func TestANewerDeliveryDoesTheOtherRules(t *testing.T) {
+	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"}, source.Rule{Group: "asia", Branch: "main", Path: "values.yaml"})
+	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+	s.after = func() {
+		s.commit(map[string]string{"values.yaml": "replicas: 2\n"})
+		s.want("2", pushed, source.Accepted, "")
+	}
+	s.want("1", pushed, source.Accepted, "")
+	var got []any
+	for _, u := range s.updates {
+		got = append(got, u.Values["replicas"])
+	}
+	if diff := gocmp.Diff([]any{1.0, 2.0, 2.0}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A host that takes the question and says nothing is given up while there is time to record it.
+func TestAHostThatHangs(t *testing.T) {
+	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
+	host := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(host.Close)
+	s.source.URL = host.URL + "/acme/shop.git"
+	ctx, cancel := context.WithTimeout(t.Context(), reserve+200*time.Millisecond)
+	defer cancel()
+	if record, failed := s.deliverBy(ctx, "1", pushed); !failed || record.Outcome != source.Failed || !strings.Contains(record.Why, "it is tried again") || ctx.Err() != nil {
+		t.Errorf("%+v, comes again: %t, %v", record, failed, ctx.Err())
+	}
+}
+
 func TestWhatGoesWrong(t *testing.T) {
-	files := map[string]string{"values.yaml": "n: 1\n", "list.yaml": "- a\n", "twice.yaml": "a: 1\na: hunter2\n", "chart/values.yaml": "x"}
+	files := map[string]string{"values.yaml": "replicas: 1\n", "clusters/a.yml": "n: 2\n", "list.yaml": "- a\n", "twice.yaml": "a: 1\na: hunter2\n", "chart/values.yaml": "x"}
 	tests := map[string]struct {
 		rule source.Rule
 		why  string
@@ -340,6 +199,7 @@ func TestWhatGoesWrong(t *testing.T) {
 		"no map":        {source.Rule{Branch: "main", Path: "list.yaml"}, "source-values-invalid"},
 		"a key twice":   {source.Rule{Branch: "main", Path: "twice.yaml"}, "source-values-invalid"},
 		"no overrides":  {source.Rule{Branch: "main", Path: "values.yaml", Overrides: "none"}, "source-path-missing"},
+		"an old name":   {source.Rule{Branch: "main", Path: "values.yaml", Overrides: "clusters"}, "source-values-invalid"},
 		"no chart":      {source.Rule{Branch: "main", ChartPath: "chart"}, "source-path-missing"},
 		"no deployment": {source.Rule{Group: "us", Branch: "main", Path: "values.yaml"}, "deployment-not-found"},
 	}
@@ -368,10 +228,10 @@ func TestWhatGoesWrong(t *testing.T) {
 
 func TestAPullRequestIsPlanned(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "n: 1\n"})
+	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
 	s.want("1", pushed, source.Accepted, "")
 	s.git("checkout", "-q", "-b", "sale")
-	head := s.commit(map[string]string{"values.yaml": "n: 2\n"})
+	head := s.commit(map[string]string{"values.yaml": "replicas: 2\n"})
 	e := source.Event{Kind: source.PullRequest, Repository: "acme/shop", Ref: "refs/heads/sale", Base: "main", PullRequest: 7}
 	s.want("2", e, source.Accepted, "")
 	s.want("3", e, source.Accepted, "") // the same head: the same plan
@@ -389,7 +249,7 @@ func TestTheHighestTagCounts(t *testing.T) {
 	s.git("tag", "v1.9.0")
 	highest := s.commit(map[string]string{"chart/Chart.yaml": "name: shop\nversion: 1.1.0\n"})
 	s.git("tag", "-a", "v1.10.0", "-m", "x")
-	w := work{handler: s.handler, source: s.source}
+	w := &work{handler: s.handler, source: s.source}
 	if _, err := s.hosts.client(source.Secret{}); err != nil {
 		t.Fatal(err)
 	}
@@ -410,8 +270,12 @@ func TestTheHighestTagCounts(t *testing.T) {
 func TestAnImageOfECR(t *testing.T) {
 	s := newScene(t)
 	s.source.Kind, s.source.URL = source.ECR, "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-	s.source.Rules = []source.Rule{{Group: "eu", ReleaseName: "shop", Image: "acme/shop", Range: "^1", ValuesPath: "image.tag"}}
+	for _, group := range []string{"eu", "asia"} {
+		s.source.Rules = append(s.source.Rules, source.Rule{Group: group, ReleaseName: "shop", Image: "acme/shop", Range: "^1", ValuesPath: "image.tag"})
+	}
+	asked := 0
 	s.hosts.ecr = func(_ context.Context, registry, repository string) ([]string, error) {
+		asked++
 		if registry != s.source.URL || repository != "acme/shop" {
 			t.Errorf("asked %s for %s", registry, repository)
 		}
@@ -427,9 +291,12 @@ func TestAnImageOfECR(t *testing.T) {
 			t.Fatalf("%v, %v", out, err)
 		}
 	}
-	want := []openapi.DeploymentRequest{{ReuseValues: true, Values: openapi.Values{"image": map[string]any{"tag": "1.10.0"}}, Origin: openapi.RequestOrigin{Repository: "acme/shop", Ref: "1.10.0"}}}
-	if diff := gocmp.Diff(want, s.updates); diff != "" {
+	want := openapi.DeploymentRequest{ReuseValues: true, Values: openapi.Values{"image": map[string]any{"tag": "1.10.0"}}, Origin: openapi.RequestOrigin{Repository: "acme/shop", Ref: "1.10.0"}}
+	if diff := gocmp.Diff([]openapi.DeploymentRequest{want, want}, s.updates); diff != "" {
 		t.Error(diff)
+	}
+	if asked != 2 {
+		t.Errorf("ECR was asked %d times in two deliveries", asked)
 	}
 	for url, ok := range map[string]bool{s.source.URL: true, "https://123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/": true, "https://ghcr.io": false} {
 		if _, _, err := registryOf(url); (err == nil) != ok {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"path"
 	"strings"
-	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -23,22 +22,30 @@ type hosts struct {
 	ecr      func(ctx context.Context, registry, repository string) ([]string, error)
 }
 
-const askFor = 40 * time.Second
-
-// client asks the hosts of one source. A function does one delivery at a time, so go-git's transports are the source's while it does.
+// client asks the hosts of one source, for as long as the context says. A function does one delivery at a time, so go-git's transports are the source's
+// while it does.
 func (h hosts) client(secret source.Secret) (*http.Client, error) {
 	trust, err := secret.TLS()
 	if err != nil {
 		return nil, err
 	}
-	guarded := h.networks.HTTPClient(askFor)
+	guarded := h.networks.HTTPClient(0)
 	guarded.Transport = h.networks.Transport(trust)
 	git.Open(guarded)
 	return guarded, nil
 }
 
+// answers are what the host said in this delivery: a source has up to fifty rules, and a function a minute. Of the snapshots there is the last alone, for
+// each may be large.
+type answers struct {
+	refs     map[string]string
+	tags     map[string][]string // by image
+	ref      string
+	snapshot *git.Snapshot // of ref
+}
+
 // look asks the host what counts for the rule now: the branch's head, or the highest tag. What the delivery said is not believed.
-func (w work) look(ctx context.Context, r source.Rule) (ref, at string, err error) {
+func (w *work) look(ctx context.Context, r source.Rule) (ref, at string, err error) {
 	if r.OfImage() {
 		tags, err := w.tags(ctx, r.Image)
 		if err != nil {
@@ -50,7 +57,7 @@ func (w work) look(ctx context.Context, r source.Rule) (ref, at string, err erro
 		}
 		return tag, tag, err
 	}
-	refs, err := git.Refs(ctx, w.source.URL, w.gitCredential())
+	refs, err := w.refs(ctx)
 	if err != nil {
 		return "", "", err
 	}
@@ -70,14 +77,46 @@ func (w work) look(ctx context.Context, r source.Rule) (ref, at string, err erro
 	return ref, refs[ref], nil
 }
 
-func (w work) tags(ctx context.Context, image string) ([]string, error) {
-	if w.source.Kind == source.ECR {
-		return w.hosts.ecr(ctx, w.source.URL, image)
+func (w *work) refs(ctx context.Context) (refs map[string]string, err error) {
+	if w.answers.refs == nil {
+		w.answers.refs, err = git.Refs(ctx, w.source.URL, w.gitCredential())
 	}
-	return registry.Tags(ctx, w.guarded, w.source.URL, image, registry.Credential{Username: w.secret.Username, Token: w.secret.Token})
+	return w.answers.refs, err
 }
 
-func (w work) gitCredential() git.Credential {
+func (w *work) tags(ctx context.Context, image string) (tags []string, err error) {
+	if tags, known := w.answers.tags[image]; known {
+		return tags, nil
+	}
+	if w.source.Kind == source.ECR {
+		tags, err = w.hosts.ecr(ctx, w.source.URL, image)
+	} else {
+		tags, err = registry.Tags(ctx, w.guarded, w.source.URL, image, registry.Credential{Username: w.secret.Username, Token: w.secret.Token})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if w.answers.tags == nil {
+		w.answers.tags = map[string][]string{}
+	}
+	w.answers.tags[image] = tags
+	return tags, nil
+}
+
+func (w *work) fetch(ctx context.Context, ref string) (*git.Snapshot, error) {
+	if w.answers.ref == ref {
+		return w.answers.snapshot, nil
+	}
+	w.answers.ref, w.answers.snapshot = "", nil // the last may go while the next comes
+	snapshot, err := git.Fetch(ctx, w.source.URL, ref, w.gitCredential())
+	if err != nil {
+		return nil, err
+	}
+	w.answers.ref, w.answers.snapshot = ref, snapshot
+	return snapshot, nil
+}
+
+func (w *work) gitCredential() git.Credential {
 	return git.Credential{Username: w.secret.Username, Token: w.secret.Token}
 }
 
@@ -88,13 +127,13 @@ type change struct {
 }
 
 // read reads what the rule is about: the files of the ref, or nothing more of an image.
-func (w work) read(ctx context.Context, r source.Rule, ref, tag string) (found, error) {
+func (w *work) read(ctx context.Context, r source.Rule, ref, tag string) (found, error) {
 	if r.OfImage() {
 		f := found{ref: ref, tag: tag}
 		f.change.ReuseValues, f.change.Values = true, nested(r.ValuesPath, tag)
 		return w.named(f, r.Image)
 	}
-	snapshot, err := git.Fetch(ctx, w.source.URL, ref, w.gitCredential())
+	snapshot, err := w.fetch(ctx, ref)
 	if err != nil {
 		return found{}, err
 	}
@@ -106,7 +145,7 @@ func (w work) read(ctx context.Context, r source.Rule, ref, tag string) (found, 
 }
 
 // named gives what was found its digest, and then its origin, which is no part of it.
-func (w work) named(f found, repository string) (found, error) {
+func (w *work) named(f found, repository string) (found, error) {
 	var err error
 	if f.inputs, err = f.change.digest(); err != nil {
 		return f, err
@@ -150,7 +189,8 @@ func parse(name string, raw []byte) (openapi.Values, error) {
 	return values, nil
 }
 
-// overridesIn reads <cluster>.yaml of the directory; other files there are not meant.
+// overridesIn reads <cluster>.yaml of the directory. Other files there are not meant, but for <cluster>.yml, which is refused: beside <cluster>.yaml, which
+// of the two counted?
 func overridesIn(s *git.Snapshot, dir string) (openapi.ValueOverrides, error) {
 	all, err := s.Dir(dir)
 	if err != nil {
@@ -158,8 +198,14 @@ func overridesIn(s *git.Snapshot, dir string) (openapi.ValueOverrides, error) {
 	}
 	overrides := openapi.ValueOverrides{}
 	for name, raw := range all {
-		cluster, ok := strings.CutSuffix(strings.TrimSuffix(name, ".yml"), ".yaml")
-		if ok = ok || strings.HasSuffix(name, ".yml"); !ok || strings.Contains(name, "/") {
+		if strings.Contains(name, "/") {
+			continue
+		}
+		if cluster, old := strings.CutSuffix(name, ".yml"); old {
+			return nil, problem.Invalid("source-values-invalid", "%s does not end in .yaml", path.Join(dir, name)).Try("name it %s.yaml", cluster)
+		}
+		cluster, ok := strings.CutSuffix(name, ".yaml")
+		if !ok {
 			continue
 		}
 		values, err := parse(path.Join(dir, name), raw)

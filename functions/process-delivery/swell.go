@@ -20,7 +20,7 @@ type swell struct {
 	err error
 }
 
-func (w work) swell() swell {
+func (w *work) swell() swell {
 	c, err := client.New(w.api, w.secret.Key, w.client)
 	return swell{c, w.source.Org, err}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/swell-sh/swell/shared/deadletter"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/event"
 	"github.com/swell-sh/swell/shared/run"
@@ -38,55 +39,71 @@ type batch struct {
 	Records []json.RawMessage
 }
 
-// letter is a record in the dead-letter queue, and why it could not be read. `swell dead-letters redrive` hands the record to this function again.
-type letter struct {
-	Reason string          `json:"reason"`
-	Record json.RawMessage `json:"record"`
-}
-
-// handle puts on the bus what the records mean to others. A record that cannot be read goes to the dead-letter queue, and the rest goes on. One whose
-// events the bus did not take is told to Lambda, which sends it again with all that came after it: who consumes events knows them by their ids.
+// handle puts on the bus what the records mean to others. One whose events the bus did not take is told to Lambda, which sends it again with all that
+// came after it: who consumes events knows them by their ids. A record that cannot be read goes to the dead-letter queue once the bus has what came before
+// it, so that it goes there once, and the rest goes on.
 func (h handler) handle(ctx context.Context, in batch) (events.DynamoDBEventResponse, error) {
-	out := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}} // null is not taken for none everywhere
-	all, of, err := h.read(ctx, in.Records)
-	if err != nil {
-		return out, err
-	}
+	all, of, poison := read(in.Records)
 	if err := h.complete(ctx, all); err != nil {
-		return out, err
+		return events.DynamoDBEventResponse{}, err
 	}
-	for i, err := range h.bus.Put(ctx, all) {
-		if err == nil {
-			continue
-		}
-		h.log.ErrorContext(ctx, "telling the bus; Lambda sends the record again", "event", all[i].ID, "type", all[i].Type, "error", err)
-		number, unnumbered := sequenceNumber(in.Records[of[i]])
-		if unnumbered != nil {
-			return out, fmt.Errorf("telling the bus: %w", err)
-		}
-		out.BatchItemFailures = append(out.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: number})
+	end, err := h.tell(ctx, all, of, len(in.Records))
+	if at, failure := h.putAside(ctx, in.Records[:end], poison); failure != nil {
+		end, err = at, failure
+	}
+	out := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}} // null is not taken for none everywhere
+	if err == nil {
+		h.log.InfoContext(ctx, "told the bus", "records", len(in.Records), "events", len(all))
 		return out, nil
 	}
-	h.log.InfoContext(ctx, "told the bus", "records", len(in.Records), "events", len(all))
+	number, unnumbered := sequenceNumber(in.Records[end])
+	if unnumbered != nil {
+		return out, err
+	}
+	h.log.ErrorContext(ctx, "Lambda sends the record again, and what came after it", "record", number, "error", err)
+	out.BatchItemFailures = append(out.BatchItemFailures, events.DynamoDBBatchItemFailure{ItemIdentifier: number})
 	return out, nil
 }
 
-// read finds the events of the records, and of which record each is.
-func (h handler) read(ctx context.Context, records []json.RawMessage) (all []event.Event, of []int, err error) {
+// tell puts the events on the bus, and returns the first record whose event it did not take; none: as many as there are records.
+func (h handler) tell(ctx context.Context, all []event.Event, of []int, records int) (int, error) {
+	for i, err := range h.bus.Put(ctx, all) {
+		if err != nil {
+			return of[i], fmt.Errorf("telling the bus of event %s, %s: %w", all[i].ID, all[i].Type, err)
+		}
+	}
+	return records, nil
+}
+
+// putAside sends the records that cannot be read to the dead-letter queue, and returns the one that it could not send.
+func (h handler) putAside(ctx context.Context, records []json.RawMessage, poison map[int]error) (int, error) {
+	for i, raw := range records {
+		reason, ok := poison[i]
+		if !ok {
+			continue
+		}
+		h.log.ErrorContext(ctx, "a record cannot be read; it goes to the dead-letter queue", "error", reason)
+		if err := h.dead.Send(ctx, deadletter.Letter{Reason: reason.Error(), Record: raw}); err != nil {
+			return i, fmt.Errorf("putting a record aside: %w", err)
+		}
+	}
+	return 0, nil
+}
+
+// read finds the events of the records and of which record each is, and why a record cannot be read.
+func read(records []json.RawMessage) (all []event.Event, of []int, poison map[int]error) {
+	poison = map[int]error{}
 	for i, raw := range records {
 		change, err := dynamo.ReadChange(raw)
 		if err != nil {
-			h.log.ErrorContext(ctx, "a record cannot be read; it goes to the dead-letter queue", "error", err)
-			if err := h.dead.Send(ctx, letter{Reason: err.Error(), Record: raw}); err != nil {
-				return nil, nil, fmt.Errorf("putting a record aside: %w", err)
-			}
+			poison[i] = err
 			continue
 		}
 		for _, e := range event.Of(change) {
 			all, of = append(all, e), append(of, i)
 		}
 	}
-	return all, of, nil
+	return all, of, poison
 }
 
 // complete adds what the records themselves do not say: names, and what the targets of a run that ended came to.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/swell-sh/swell/shared/deadletter"
 	"github.com/swell-sh/swell/shared/event"
 	"github.com/swell-sh/swell/shared/run"
 )
@@ -18,7 +19,7 @@ type fake struct {
 	down    error
 	refuses string // the id of a run
 	told    []event.Event
-	dead    []letter
+	dead    []deadletter.Letter
 	full    error
 }
 
@@ -46,7 +47,9 @@ func (f *fake) Put(_ context.Context, events []event.Event) []error {
 }
 
 func (f *fake) Send(_ context.Context, body any) error {
-	f.dead = append(f.dead, body.(letter))
+	if f.full == nil {
+		f.dead = append(f.dead, body.(deadletter.Letter))
+	}
 	return f.full
 }
 
@@ -118,13 +121,38 @@ func TestTheBusTakesNotAll(t *testing.T) {
 	}
 }
 
+// A record that cannot be read is put aside once, however often its batch is sent again: by the call after which Lambda goes on behind it.
+func TestAPoisonRecordIsPutAsideOnce(t *testing.T) {
+	f := &fake{refuses: "r3"}
+	records := []json.RawMessage{ended(1), poison(2), ended(3), poison(4), ended(5)}
+	for range 3 { // the bus does not take the third
+		out, err := given(f).handle(t.Context(), batch{Records: records})
+		if err != nil || len(out.BatchItemFailures) != 1 || out.BatchItemFailures[0].ItemIdentifier != "3" {
+			t.Fatalf("%v, %+v", err, out)
+		}
+		records = []json.RawMessage{ended(3), poison(4), ended(5)} // what Lambda sends again
+	}
+	f.refuses = ""
+	if out, err := given(f).handle(t.Context(), batch{Records: records}); err != nil || len(out.BatchItemFailures) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	if len(f.dead) != 2 || !strings.Contains(f.dead[0].Reason, "r2") || !strings.Contains(f.dead[1].Reason, "r4") {
+		t.Errorf("%d records were put aside: %+v", len(f.dead), f.dead)
+	}
+	f.full = errors.New("no queue") // from the record on that could not be put aside
+	if out, err := given(f).handle(t.Context(), batch{Records: records}); err != nil || len(out.BatchItemFailures) != 1 || out.BatchItemFailures[0].ItemIdentifier != "4" {
+		t.Errorf("%v, %+v", err, out)
+	}
+}
+
 func TestNothingIsToldWithoutTheTable(t *testing.T) {
 	f := &fake{down: errors.New("throttled")}
 	if _, err := given(f).handle(t.Context(), batch{Records: []json.RawMessage{ended(1)}}); err == nil || len(f.told) != 0 {
 		t.Errorf("told %+v: %v", f.told, err)
 	}
 	f = &fake{full: errors.New("no queue")}
-	if _, err := given(f).handle(t.Context(), batch{Records: []json.RawMessage{ended(1), poison(2)}}); err == nil {
+	unnumbered := json.RawMessage(strings.Replace(string(poison(2)), "SequenceNumber", "X", 1))
+	if _, err := given(f).handle(t.Context(), batch{Records: []json.RawMessage{ended(1), unnumbered}}); err == nil {
 		t.Error("a record that could not be put aside is lost")
 	}
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/swell-sh/swell/shared/openapi"
@@ -40,12 +38,9 @@ func (h handler) ReceiveDelivery(w http.ResponseWriter, r *http.Request, org, na
 }
 
 func (h handler) receiveDelivery(r *http.Request, org, name string) (openapi.DeliveryTaken, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, source.MaxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return openapi.DeliveryTaken{}, problem.TooLarge("body-too-large", "the delivery is over %d MiB", source.MaxBody>>20).Try("push less at once; the next push brings all of it")
-	}
+	body, err := bodyOf(r, source.MaxBody)
 	if err != nil {
-		return openapi.DeliveryTaken{}, problem.Malformed("body-unreadable", "the body ended before it was complete").Try("send it again")
+		return openapi.DeliveryTaken{}, err
 	}
 	d := source.Delivery{Header: r.Header, Token: r.URL.Query().Get("token"), Body: body}
 	s, err := h.verified(r.Context(), org, name, d)
@@ -59,7 +54,8 @@ func (h handler) receiveDelivery(r *http.Request, org, name string) (openapi.Del
 	return h.keep(r.Context(), s, event)
 }
 
-// verified is the source, if the delivery is signed with its secret. One that is not there is answered as a wrong signature is: who cannot sign learns no name.
+// verified is the source, if the delivery is signed with its secret. One that is not there, or has no secret, is answered as a wrong signature is: who cannot
+// sign learns no name.
 func (h handler) verified(ctx context.Context, org, name string, d source.Delivery) (source.Source, error) {
 	now := h.now()
 	s, err := h.sources.store.FindSource(ctx, org, name)
@@ -70,6 +66,10 @@ func (h handler) verified(ctx context.Context, org, name string, d source.Delive
 		return s, err
 	}
 	secret, err := h.sources.secrets.OfSource(ctx, s)
+	if problem.Is(err, "source-secret-missing") {
+		h.log.WarnContext(ctx, "a delivery is refused, since the source has no secret", "org", org, "source", name, "error", err.Error())
+		return s, source.Verify(s.Kind, d, now)
+	}
 	if err != nil {
 		return s, err
 	}

@@ -34,6 +34,7 @@ type shop struct {
 	kept   map[string]source.Record
 	sent   []source.Message
 	closed bool // the queue
+	lost   bool // the secret
 	now    time.Time
 }
 
@@ -52,7 +53,12 @@ func (s *shop) FindSource(_ context.Context, org, name string) (source.Source, e
 	return s.source, nil
 }
 
-func (s *shop) OfSource(context.Context, source.Source) (source.Secret, error) { return s.secret, nil }
+func (s *shop) OfSource(_ context.Context, src source.Source) (source.Secret, error) {
+	if s.lost {
+		return source.Secret{}, src.WithoutSecret()
+	}
+	return s.secret, nil
+}
 
 func (s *shop) ClaimDelivery(_ context.Context, r source.Record) (bool, error) {
 	s.mu.Lock()
@@ -152,6 +158,24 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// Who cannot sign does not learn which sources there are, whatever state they are in.
+func TestASourceWithoutItsSecret(t *testing.T) {
+	s := newShop()
+	body, answers := push(t), map[string]bool{}
+	for _, c := range []struct {
+		path string
+		lost bool
+	}{{shopHook, false}, {shopHook, true}, {shopHook + "s", false}} {
+		s.lost = c.lost
+		w := httptest.NewRecorder()
+		s.handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, c.path, bytes.NewReader(body)))
+		answers[fmt.Sprint(w.Code, w.Body)] = true
+	}
+	if len(answers) != 1 {
+		t.Errorf("they differ: %v", answers)
+	}
+}
+
 func TestDeliveriesWhileTheSecretRotates(t *testing.T) {
 	s := newShop()
 	h, body := s.handler(), push(t)
@@ -163,7 +187,7 @@ func TestDeliveriesWhileTheSecretRotates(t *testing.T) {
 			t.Errorf("signed with %s: %d", secret, status)
 		}
 	}
-	s.now = s.now.Add(source.RotationTime)
+	s.now = s.now.Add(24 * time.Hour)
 	if status, _ := deliver(h, shopHook, "push", "late", sum(body, hook), body); status != 401 {
 		t.Errorf("a day later, signed with the old secret: %d", status)
 	}

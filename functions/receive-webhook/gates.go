@@ -46,7 +46,7 @@ func (h handler) AnswerGate(w http.ResponseWriter, r *http.Request, org, gate st
 }
 
 func (h handler) answerGate(r *http.Request, org, id string) (counted bool, err error) {
-	raw, err := h.body(r)
+	raw, err := bodyOf(r, maxBody)
 	if err != nil {
 		return false, err
 	}
@@ -68,10 +68,11 @@ func (h handler) answerGate(r *http.Request, org, id string) (counted bool, err 
 			return false, err
 		}
 	}
-	return counted, h.wake(ctx, org, runID, wave)
+	return counted, h.wake(ctx, org, runID)
 }
 
-// verifiedGate is the gate, if the answer is signed by who was asked. One that is not there is answered as a wrong signature is.
+// verifiedGate is the gate, if the answer is signed by who was asked, and is about this gate: the signature is over the id that the question had, so that an
+// answer cannot be sent to another gate. A gate that is not there is answered as a wrong signature is.
 func (h handler) verifiedGate(ctx context.Context, org, runID, wave string, header http.Header, raw []byte) (run.Gate, error) {
 	if _, err := webhook.Verify(header, raw, h.now()); !errors.Is(err, webhook.ErrMismatch) {
 		return run.Gate{}, err // whatever the key is
@@ -91,6 +92,10 @@ func (h handler) verifiedGate(ctx context.Context, org, runID, wave string, head
 		return g, err
 	}
 	credential, err := h.gates.secrets.OfReceiver(ctx, who)
+	if problem.Is(err, "receiver-credential-missing") {
+		h.log.WarnContext(ctx, "an answer of a gate is refused, since the receiver has no key", "org", org, "receiver", g.Receiver, "error", err.Error())
+		return g, webhook.ErrMismatch
+	}
 	if err != nil {
 		return g, err
 	}
@@ -98,7 +103,10 @@ func (h handler) verifiedGate(ctx context.Context, org, runID, wave string, head
 	if err != nil {
 		return g, webhook.ErrMismatch
 	}
-	_, err = webhook.Verify(header, raw, h.now(), key)
+	m, err := webhook.Verify(header, raw, h.now(), key)
+	if err == nil && m.ID != runID+"_"+wave {
+		err = problem.With(http.StatusUnauthorized, "signature-refused", "the answer is signed as one to another question").At(webhook.HeaderID).Try("use the question's id as the answer's")
+	}
 	return g, err
 }
 
@@ -117,13 +125,13 @@ func readAnswer(raw []byte) (answer openapi.GateAnswer, err error) {
 	return answer, nil
 }
 
-// wake lets the run's machine look what is next. It may have done so before: then nobody waits.
-func (h handler) wake(ctx context.Context, org, runID, wave string) error {
+// wake lets the run's machine look what is next. It may have done so before: then nobody waits, or it waits again.
+func (h handler) wake(ctx context.Context, org, runID string) error {
 	turn, waits, err := h.gates.store.FindTurn(ctx, org, runID)
 	if err != nil {
 		return fmt.Errorf("finding what wakes run %s: %w", runID, err)
 	}
-	if at, is := turn.Gate(); !waits || !is || at != wave {
+	if !waits || turn.Reason != run.AtGate {
 		return nil
 	}
 	if err := h.gates.tasks.Wake(ctx, turn.Token); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -24,6 +25,8 @@ type gateScene struct {
 	gate   run.Gate
 	turn   run.Turn
 	key    webhook.Key
+	id     string // that answers have; empty: the question's
+	lost   bool   // the receiver's credential
 	woken  []string
 	handle http.Handler
 }
@@ -51,7 +54,10 @@ func (s *gateScene) FindTurn(context.Context, string, string) (run.Turn, bool, e
 	return s.turn, true, nil
 }
 
-func (s *gateScene) OfReceiver(context.Context, receiver.Receiver) (receiver.Credential, error) {
+func (s *gateScene) OfReceiver(_ context.Context, r receiver.Receiver) (receiver.Credential, error) {
+	if s.lost {
+		return receiver.Credential{}, r.WithoutCredential()
+	}
 	return receiver.Credential{Key: s.key.Text()}, nil
 }
 
@@ -64,7 +70,7 @@ func newGateScene(t *testing.T) *gateScene {
 	t.Helper()
 	key := webhook.KeyOf(bytes.Repeat([]byte{7}, 32))
 	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	s := &gateScene{now: noon, key: key, gate: run.Gate{Wave: "canary", Receiver: "ci", Until: noon.Add(time.Hour)}, turn: run.Turn{Token: "t", Reason: run.GateReason("canary")}}
+	s := &gateScene{now: noon, key: key, gate: run.Gate{Wave: "canary", Receiver: "ci", Until: noon.Add(time.Hour)}, turn: run.Turn{Token: "t", Reason: run.AtGate}}
 	h := handler{now: func() time.Time { return s.now }, log: slog.New(slog.DiscardHandler)}
 	h.gates = gates{store: s, secrets: s, tasks: s}
 	s.handle = receivewebhook.New(h)
@@ -75,7 +81,7 @@ func (s *gateScene) answer(t *testing.T, path, body string, at time.Time, key we
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader([]byte(body)))
 	r.Header.Set("Content-Type", "application/json")
-	webhook.Sign(r.Header, webhook.Message{ID: "answer", At: at}, []byte(body), key)
+	webhook.Sign(r.Header, webhook.Message{ID: cmp.Or(s.id, "r_canary"), At: at}, []byte(body), key)
 	w := httptest.NewRecorder()
 	s.handle.ServeHTTP(w, r)
 	var answered openapi.GateAnswered
@@ -123,12 +129,16 @@ func TestRefusedAnswersOfGates(t *testing.T) {
 		age        time.Duration
 		key        *webhook.Key
 		receiver   string
+		id         string
+		lost       bool
 		status     int
 	}{
 		"another key":          {key: &other, status: http.StatusUnauthorized},
 		"an old signature":     {age: time.Hour, status: http.StatusUnauthorized},
 		"no such gate":         {path: "/hooks/v1/orgs/o/gates/r_other", status: http.StatusUnauthorized},
 		"no id of a gate":      {path: "/hooks/v1/orgs/o/gates/r", status: http.StatusUnauthorized},
+		"an answer to another": {id: "r_other", status: http.StatusUnauthorized},
+		"its key was not kept": {lost: true, status: http.StatusUnauthorized},
 		"its receiver is gone": {receiver: "gone", status: http.StatusUnauthorized},
 		"the question itself":  {body: `{"type":"gate.asked","wave":"canary"}`, status: http.StatusBadRequest},
 		"no JSON":              {body: `passed`, status: http.StatusBadRequest},
@@ -137,6 +147,7 @@ func TestRefusedAnswersOfGates(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := newGateScene(t)
+			s.id, s.lost = c.id, c.lost
 			path, body, key := canary, `{"status":"passed"}`, s.key
 			if c.path != "" {
 				path = c.path

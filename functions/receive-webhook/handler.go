@@ -38,16 +38,15 @@ type sender interface {
 }
 
 const (
-	maxBody    = 1 << 20
+	maxBody    = 1 << 20 // of what programs send that know Swell; a Git host's is source.MaxBody
 	retryAfter = 5 * time.Second
 )
 
-// body reads the raw bytes, which a signature is over.
-func (handler) body(r *http.Request) ([]byte, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, problem.TooLarge("body-too-large", "the body is over 1 MiB").Try("send 1 MiB at most")
+// bodyOf reads the raw bytes, which a signature is over.
+func bodyOf(r *http.Request, most int64) ([]byte, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, problem.TooLarge("body-too-large", "the body is over %d MiB", most>>20).Try("send less at once; the next push brings all of it")
 	}
 	if err != nil {
 		return nil, problem.Malformed("body-unreadable", "the body ended before it was complete").Try("send it again")

@@ -6,11 +6,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/relay"
 )
 
-// hearEvery is how often a relay that says nothing new of its cluster is recorded as heard.
-const hearEvery = time.Minute
+const (
+	hearEvery  = time.Minute // a relay that says nothing new of its cluster is recorded as heard
+	maxVersion = 64
+)
 
 // heard remembers what this function recorded of relays, so that not every delivery is a write.
 type heard struct {
@@ -49,9 +52,9 @@ func (h *heard) keep(name string, now hearing) {
 // hear records that the relay is alive and what it says of its cluster: once a minute, and when it is news.
 func (h handler) hear(ctx context.Context, org, clusterID string, d relay.Delivery) error {
 	name := relay.KeysName(org, clusterID)
-	now := hearing{relay: clip(d.Relay), key: clip(d.Key), at: h.now().UTC()}
+	now := hearing{relay: excerpt.Of(d.Relay, maxVersion), key: excerpt.Of(d.Key, maxVersion), at: h.now().UTC()}
 	if c := d.Cluster; c != nil {
-		c.Version = clip(c.Version)
+		c.Version = excerpt.Of(c.Version, maxVersion)
 		now.version, now.nodes, now.readyNodes = c.Version, c.Nodes, c.ReadyNodes
 	} else {
 		h.heard.mu.Lock()
@@ -68,10 +71,4 @@ func (h handler) hear(ctx context.Context, org, clusterID string, d relay.Delive
 	}
 	h.heard.keep(name, now)
 	return nil
-}
-
-// clip bounds a version.
-func clip(s string) string {
-	const most = 64
-	return s[:min(len(s), most)]
 }

@@ -31,7 +31,7 @@ func main() {
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
 	store, keep := dynamo.Open(cfg, s.Table), secrets.Open(cfg)
 	h := handler{
-		store: store, keys: newKeyring(keep, time.Now), heard: newHeard(), checks: queue.Open(cfg, s.Checks),
+		store: store, keys: newKeyring(keep, store, time.Now), heard: newHeard(), checks: queue.Open(cfg, s.Checks),
 		answers: callback.Answerer{Store: store, Tasks: sfn.OpenTasks(cfg), Now: time.Now}, log: log, now: time.Now,
 	}
 	h.sources = sources{store: store, secrets: keep, deliveries: queue.Open(cfg, s.Deliveries)}

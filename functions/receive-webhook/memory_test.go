@@ -24,6 +24,8 @@ type memory struct {
 	now       time.Time
 	secrets   map[string]secrets.Secret
 	reads     int // of secrets
+	clusters  map[string]bool
+	looked    int // for clusters
 	heard     []relay.Delivery
 	releases  map[release.Key]release.Release
 	watches   map[release.Key]watch.Watch
@@ -40,7 +42,7 @@ type memory struct {
 
 func newMemory() *memory {
 	return &memory{
-		now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), secrets: map[string]secrets.Secret{}, releases: map[release.Key]release.Release{},
+		now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), clusters: map[string]bool{"c": true}, secrets: map[string]secrets.Secret{}, releases: map[release.Key]release.Release{},
 		watches: map[release.Key]watch.Watch{}, waits: map[release.Key]watch.Wait{}, claimed: map[workflow.TaskToken]bool{}, looks: map[string]time.Time{},
 	}
 }
@@ -53,7 +55,7 @@ func (m *memory) clock() time.Time {
 
 func (m *memory) handler() http.Handler {
 	return receivewebhook.New(handler{
-		store: m, keys: newKeyring(m, m.clock), heard: newHeard(), checks: m, now: m.clock, log: slog.New(slog.DiscardHandler),
+		store: m, keys: newKeyring(m, m, m.clock), heard: newHeard(), checks: m, now: m.clock, log: slog.New(slog.DiscardHandler),
 		answers: callback.Answerer{Store: m, Tasks: m, Now: m.clock},
 	})
 }
@@ -72,6 +74,13 @@ func (m *memory) GetNow(_ context.Context, name string) (secrets.Secret, error) 
 		return s, fmt.Errorf("reading secret %s: %w", name, secrets.ErrNotFound)
 	}
 	return s, nil
+}
+
+func (m *memory) HasCluster(_ context.Context, _, id string) (bool, error) {
+	unlock, err := m.lock()
+	defer unlock()
+	m.looked++
+	return m.clusters[id], err
 }
 
 func (m *memory) HearRelay(_ context.Context, _, _ string, d relay.Delivery, _ time.Time) error {

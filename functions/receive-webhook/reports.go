@@ -45,14 +45,14 @@ func (h handler) ReceiveReports(w http.ResponseWriter, r *http.Request, org, clu
 }
 
 func (h handler) receiveReports(r *http.Request, org, clusterID string) (accepted int, err error) {
-	raw, err := h.body(r)
+	raw, err := bodyOf(r, maxBody)
 	if err != nil {
 		return 0, err
 	}
 	if !pathRule.MatchString(org) || !pathRule.MatchString(clusterID) {
 		return 0, webhook.ErrMismatch // no relay has a key there
 	}
-	if err := h.keys.verify(r.Context(), relay.KeysName(org, clusterID), r.Header, raw); err != nil {
+	if err := h.keys.verify(r.Context(), org, clusterID, r.Header, raw); err != nil {
 		return 0, err
 	}
 	var d relay.Delivery
@@ -89,8 +89,11 @@ func (h handler) take(ctx context.Context, org, clusterID string, d relay.Delive
 	if err == nil && d.Cluster != nil {
 		err = h.keepWaits(ctx, org, clusterID)
 	}
-	if dropped := len(d.Reports) - accepted; dropped > 0 || d.Dropped > 0 {
-		h.log.InfoContext(ctx, "reports are of no release here", "org", org, "cluster", clusterID, "unknown", dropped, "lostByRelay", d.Dropped)
+	if dropped := len(d.Reports) - accepted; err == nil && dropped > 0 {
+		h.log.InfoContext(ctx, "reports are of no release here", "org", org, "cluster", clusterID, "unknown", dropped)
+	}
+	if d.Dropped > 0 {
+		h.log.WarnContext(ctx, "the relay lost reports", "org", org, "cluster", clusterID, "lostByRelay", d.Dropped)
 	}
 	return accepted, err
 }

@@ -114,7 +114,7 @@ func about(name string, generation int64, state relay.State, milliseconds int) r
 
 func (m *memory) over(store *dynamo.Store) http.Handler {
 	return receivewebhook.New(handler{
-		store: store, keys: newKeyring(m, time.Now), heard: newHeard(), checks: m, now: time.Now, log: slog.New(slog.DiscardHandler),
+		store: store, keys: newKeyring(m, m, time.Now), heard: newHeard(), checks: m, now: time.Now, log: slog.New(slog.DiscardHandler),
 		answers: callback.Answerer{Store: store, Tasks: m, Now: time.Now},
 	})
 }

@@ -106,6 +106,8 @@ func TestOutcome(t *testing.T) {
 		"it succeeded": {desired: mine, observed: deployed, health: release.Healthy, want: run.Target{Status: run.TargetSucceeded, Revision: 4}},
 		"it was canceled": {caught: caught("TargetFailed", "canceled"), desired: others, observed: deployed,
 			want: run.Target{Status: run.TargetCanceled, Code: "canceled", Revision: 4}},
+		"its run was turned around first": {caught: caught("TargetFailed", "reverted"), desired: others, observed: deployed,
+			want: run.Target{Status: run.TargetCanceled, Code: "reverted", Revision: 4}},
 		"it was superseded": {caught: caught("TargetFailed", "superseded"), desired: others, observed: deployed,
 			want: run.Target{Status: run.TargetSuperseded, Code: "superseded", Revision: 4}},
 		"it failed before it reached the cluster": {caught: caught("ClusterUnreachable", "cluster-unreachable"), desired: others, observed: broken,

@@ -40,7 +40,7 @@ func (h handler) handle(ctx context.Context, in workflow.Outcome) (workflow.Reme
 	if in.Caught == nil || in.Plan == "" || t.Status.Done() {
 		return out, nil
 	}
-	if t.Remedy == nil || t.Remedy.Number <= in.Remedy {
+	if !follows(in, t) {
 		if t, err = h.decide(ctx, in, t); err != nil {
 			return out, fmt.Errorf("remedying target %s of run %s: %w", t.ClusterName, in.Run, err)
 		}
@@ -48,10 +48,15 @@ func (h handler) handle(ctx context.Context, in workflow.Outcome) (workflow.Reme
 			return out, fmt.Errorf("recording the remedy of target %s: %w", t.ClusterName, err)
 		}
 	}
-	if r := t.Remedy; r != nil && r.Status == run.RemedyRunning {
+	if r := t.Remedy; follows(in, t) && r.Status == run.RemedyRunning {
 		out.Plan, out.Remedy, out.Caught, out.Again = r.Plan, r.Number, nil, true
 	}
 	return out, nil
+}
+
+// follows says whether the target has a remedy that follows the one that failed; that one may still be called running.
+func follows(in workflow.Outcome, t run.Target) bool {
+	return t.Remedy != nil && t.Remedy.Number > in.Remedy
 }
 
 // decide finds the next remedy, keeps it and returns the target with it.
@@ -92,10 +97,14 @@ func (h handler) judged(ctx context.Context, in workflow.Outcome, f remediation.
 	if problem.Is(err, "release-not-found") {
 		return f, nil
 	}
-	if err != nil || f.Release.Verified == nil {
+	if err != nil {
 		return f, err
 	}
-	base, err := h.store.FindPlanEntry(ctx, in.Org, f.Release.Verified.PlanHash, in.Cluster)
+	_, plan := f.Goal()
+	if plan == "" {
+		return f, nil
+	}
+	base, err := h.store.FindPlanEntry(ctx, in.Org, plan, in.Cluster)
 	if problem.Is(err, "plan-not-found") {
 		return f, nil
 	}
@@ -122,7 +131,7 @@ func (h handler) keep(ctx context.Context, r run.Run, t run.Target, remedy *run.
 
 // tell records the decision as a step of the run, if there was one to make.
 func (h handler) tell(ctx context.Context, in workflow.Outcome, t run.Target, began time.Time) error {
-	if t.Remedy == nil {
+	if !follows(in, t) {
 		return nil
 	}
 	step := run.Step{

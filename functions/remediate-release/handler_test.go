@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,6 +23,7 @@ var key = release.Key{Org: "o", ClusterID: "c", Namespace: "web", Name: "web"}
 type memory struct {
 	mu      sync.Mutex
 	policy  deployment.Remediation
+	phase   run.Phase
 	target  run.Target
 	release release.Release
 	entries map[string]release.PlanEntry
@@ -41,7 +43,7 @@ func newMemory(policy deployment.Remediation) *memory {
 }
 
 func (m *memory) FindRun(context.Context, string, string) (run.Run, error) {
-	return run.Run{Org: "o", ID: "r", Type: run.Deploy, PlanHash: "own", Generation: 2}, nil
+	return run.Run{Org: "o", ID: "r", Type: run.Deploy, PlanHash: "own", Generation: 2, Phase: m.phase}, nil
 }
 
 func (m *memory) FindIntent(context.Context, string, run.Run) (deployment.Deployment, deployment.Generation, error) {
@@ -158,6 +160,53 @@ func TestItIsTriedAgainAfterEachWayBack(t *testing.T) {
 	}
 	if r := m.target.Remedy; r.Tries != 2 || r.OfCode != "crash-loop" {
 		t.Errorf("the remedy is %+v", r)
+	}
+}
+
+// The revision that succeeded and failed in its bake is the one that was healthy last: the way back leads to what was there before the run.
+func TestWhatFailsAfterItsBakeGoesBackToWhatWasBefore(t *testing.T) {
+	m := newMemory(deployment.Remediation{Strategy: deployment.RollBack})
+	m.target.SucceededAt = time.Unix(1, 0)
+	m.release.Healthy, m.release.Verified = 4, &release.Desired{PlanHash: "own"}
+	back := m.ends(t, start(), taskerr.TargetFailed, "crash-loop")
+	if entry := m.entries[back.Plan]; !back.Again || entry.RollbackTo != 3 || entry.InputHash != "good" {
+		t.Errorf("got %+v by %+v, %+v", back, entry, m.target.Remedy)
+	}
+}
+
+func TestARunThatTurnsAroundTriesNothingAgain(t *testing.T) {
+	m := newMemory(deployment.Remediation{Retries: 3, RetryOnFailure: true})
+	again := m.ends(t, start(), taskerr.TargetFailed, "not-ready")
+	m.phase = run.Reverting
+	if end := m.ends(t, again, taskerr.TargetFailed, "not-ready"); end.Again || end.Caught == nil {
+		t.Errorf("got %+v", end)
+	}
+	if r := m.target.Remedy; r.Number != 1 || len(m.steps) != 1 {
+		t.Errorf("the remedy is %+v, the steps %+v", r, m.steps)
+	}
+}
+
+func TestAWayBackEndsThereInARunThatTurnsAround(t *testing.T) {
+	m := newMemory(deployment.Remediation{Strategy: deployment.RollBack, Retries: 1})
+	back := m.ends(t, start(), taskerr.TargetFailed, "not-ready")
+	m.phase = run.Reverting
+	if end := m.ends(t, back, taskerr.TryAgain, "try-again"); end.Again {
+		t.Errorf("got %+v", end)
+	}
+	end := m.target.Ended("try-again", "")
+	if end.Status != run.TargetFailed || end.Code != "not-ready" || end.LeftBehind || end.Remedy.Status != run.RemedySucceeded || end.MustRevert() {
+		t.Errorf("it ends as %+v, %+v", end, end.Remedy)
+	}
+}
+
+// A second try that is stopped is not a remedy to carry out once more.
+func TestAStoppedTryEnds(t *testing.T) {
+	for _, code := range []string{"canceled", "superseded", "reverted"} {
+		m := newMemory(deployment.Remediation{Retries: 3, RetryOnFailure: true})
+		again := m.ends(t, start(), taskerr.TargetFailed, "not-ready")
+		if end := m.ends(t, again, taskerr.TargetFailed, code); end.Again || end.Caught == nil {
+			t.Errorf("%s: got %+v", code, end)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ type store interface {
 	DeferRun(ctx context.Context, org, id string, until time.Time) error
 	ListTargets(ctx context.Context, org, run string) ([]run.Target, error)
 	UpdateTarget(ctx context.Context, org, run string, target run.Target) error
-	FinishRun(ctx context.Context, org, id string, status run.Status, code, cause string, at time.Time) (run.Run, error)
+	FinishRun(ctx context.Context, of run.Run, status run.Status, code, cause string, at time.Time) (run.Run, error)
 }
 
 type machines interface {
@@ -50,9 +50,6 @@ type handler struct {
 	now      func() time.Time
 	newID    func() string
 }
-
-// sweepAgain is when a run that was started is looked at next: a machine that died without a word is found then.
-const sweepAgain = 5 * time.Minute
 
 // handle sends clusters whose check is due to their check, reviews groups whose clusters may have changed, and starts runs that were written and
 // never started.
@@ -129,10 +126,10 @@ func (h handler) end(ctx context.Context, r run.Run) error {
 		if t.Status.Done() {
 			continue
 		}
-		if err := h.store.UpdateTarget(ctx, r.Org, r.ID, t.Abandoned(code, cause, h.now())); err != nil {
+		if err := h.store.UpdateTarget(ctx, r.Org, r.ID, r.Abandon(t, code, cause, h.now())); err != nil {
 			return fmt.Errorf("ending target %s: %w", t.ClusterName, err)
 		}
 	}
-	_, err = h.store.FinishRun(ctx, r.Org, r.ID, run.Failed, code, cause, h.now())
+	_, err = h.store.FinishRun(ctx, r, run.Failed, code, cause, h.now())
 	return err
 }

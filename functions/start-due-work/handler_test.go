@@ -12,6 +12,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/workflow"
@@ -77,8 +78,8 @@ func (m *memory) UpdateTarget(_ context.Context, _, id string, target run.Target
 	return nil
 }
 
-func (m *memory) FinishRun(_ context.Context, _, id string, status run.Status, code, _ string, _ time.Time) (run.Run, error) {
-	m.ended[id] = string(status) + " " + code
+func (m *memory) FinishRun(_ context.Context, of run.Run, status run.Status, code, _ string, _ time.Time) (run.Run, error) {
+	m.ended[of.ID] = string(status) + " " + code
 	return run.Run{}, nil
 }
 
@@ -138,7 +139,7 @@ func TestSweep(t *testing.T) {
 	if err := tick(t, m); err == nil {
 		t.Error("a fault is not told")
 	}
-	again := noon.Add(sweepAgain)
+	again := noon.Add(dynamo.SweepAgainAfter)
 	got := []any{m.started, m.deferred, m.ended}
 	want := []any{[]string{"remove-deployment never"}, map[string]time.Time{"never": again, "alive": again}, map[string]string{"dead": "Failed machine-died"}}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/run"
 )
@@ -23,7 +24,7 @@ type waiters interface {
 // turn wakes the machine of a run that waits for something that does not hold any more: it has baked, or another run took its place. It returns when
 // to look again.
 func (h handler) turn(ctx context.Context, r run.Run) (again time.Time, err error) {
-	again = h.now().Add(sweepAgain)
+	again = h.now().Add(dynamo.SweepAgainAfter)
 	t, waits, err := h.store.FindTurn(ctx, r.Org, r.ID)
 	if err != nil || !waits {
 		return again, err

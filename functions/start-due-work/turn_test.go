@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/run"
 )
 
@@ -24,6 +25,9 @@ func TestRunsThatNeedNotWaitAreWoken(t *testing.T) {
 		"resumed":    {run.Run{}, run.Turn{Reason: run.Paused}},
 		"canceled":   {run.Run{Paused: true, CancelRequested: true}, run.Turn{Reason: run.Paused}},
 		"superseded": {run.Run{Paused: true, Generation: 1}, run.Turn{Reason: run.Paused}},
+		"overtaken":  {run.Run{Generation: 1}, run.Turn{Reason: run.Baking, Until: noon.Add(24 * time.Hour)}},
+		"aborted":    {run.Run{CancelRequested: true}, run.Turn{Reason: run.AtGate, Until: noon.Add(time.Hour)}}, // and nobody said so
+		"gated":      {run.Run{}, run.Turn{Reason: run.AtGate, Until: noon.Add(time.Hour)}},
 	}
 	m := &memory{machines: map[string]bool{}, turns: map[string]run.Turn{}, head: deployment.Deployment{Generation: generation}}
 	for id, c := range runs {
@@ -40,10 +44,10 @@ func TestRunsThatNeedNotWaitAreWoken(t *testing.T) {
 	for _, id := range m.woken {
 		woken[id] = true
 	}
-	if diff := cmp.Diff(map[string]bool{"baked": true, "resumed": true, "canceled": true, "superseded": true}, woken); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"baked": true, "resumed": true, "canceled": true, "superseded": true, "overtaken": true, "aborted": true}, woken); diff != "" {
 		t.Errorf("woken (-want +got):\n%s", diff)
 	}
-	if !m.deferred["bakes"].Equal(soon) || !m.deferred["for long"].Equal(noon.Add(sweepAgain)) {
+	if !m.deferred["bakes"].Equal(soon) || !m.deferred["for long"].Equal(noon.Add(dynamo.SweepAgainAfter)) || len(m.deferred) != len(runs) {
 		t.Errorf("deferred: %v", m.deferred)
 	}
 }

@@ -23,3 +23,6 @@ type RelaySetup struct {
 	KeyRotatedAt time.Time // when the key in use was made
 	Rotating     bool      // the key before it is accepted still
 }
+
+// Stands says whether the cluster has a relay of Swell's, or may have what an install or a removal that failed left of one.
+func (r RelaySetup) Stands() bool { return r.Status != "" }

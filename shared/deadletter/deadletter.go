@@ -27,10 +27,30 @@ type Queue struct {
 	url      string
 }
 
+// QueueAPI is what is called of SQS: *sqs.Client.
+type QueueAPI interface {
+	ListQueues(context.Context, *sqs.ListQueuesInput, ...func(*sqs.Options)) (*sqs.ListQueuesOutput, error)
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
+	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
+	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+	DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
+}
+
+// FunctionAPI is what is called of Lambda: *lambda.Client.
+type FunctionAPI interface {
+	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+}
+
+var (
+	_ QueueAPI    = (*sqs.Client)(nil)
+	_ FunctionAPI = (*lambda.Client)(nil)
+)
+
 // Installation is a stack of Swell's.
 type Installation struct {
-	queues    *sqs.Client
-	functions *lambda.Client
+	queues    QueueAPI
+	functions FunctionAPI
 	stack     string
 	outputs   map[string]string
 }
@@ -41,13 +61,18 @@ func Open(ctx context.Context, cfg aws.Config, stack string) (*Installation, err
 	if err != nil {
 		return nil, fmt.Errorf("reading stack %s: %w", stack, err)
 	}
-	i := &Installation{queues: sqs.NewFromConfig(cfg), functions: lambda.NewFromConfig(cfg), stack: stack, outputs: map[string]string{}}
+	outputs := map[string]string{}
 	for _, s := range out.Stacks {
 		for _, o := range s.Outputs {
-			i.outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+			outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 		}
 	}
-	return i, nil
+	return New(sqs.NewFromConfig(cfg), lambda.NewFromConfig(cfg), stack, outputs), nil
+}
+
+// New makes an Installation of a stack's outputs.
+func New(queues QueueAPI, functions FunctionAPI, stack string, outputs map[string]string) *Installation {
+	return &Installation{queues: queues, functions: functions, stack: stack, outputs: outputs}
 }
 
 // The outputs of the stack that name its dead-letter queues, and the function whose records lie in one.
@@ -118,63 +143,53 @@ func (i *Installation) receive(ctx context.Context, url string) ([]types.Message
 	return out.Messages, nil
 }
 
-// letter is what a dead message may say of itself: a record that could not be read, a notification, or what Lambda says of records that it gave up.
-type letter struct {
-	Reason   string          `json:"reason"`
-	Record   json.RawMessage `json:"record"`
-	Receiver string          `json:"receiver"`
-	Detail   struct {
-		Type string `json:"type"`
-	} `json:"detail"`
-	RequestContext struct {
-		Condition string `json:"condition"`
-	} `json:"requestContext"`
-}
-
-func reason(body string) string {
-	var l letter
-	_ = json.Unmarshal([]byte(body), &l) // a body of another kind is shown as it is
-	switch {
-	case l.Reason != "":
-		return l.Reason
-	case l.Receiver != "":
-		return fmt.Sprintf("receiver %s did not take %s; swell receiver show %s says why", l.Receiver, l.Detail.Type, l.Receiver)
-	case l.RequestContext.Condition != "":
-		return "Lambda gave up: " + l.RequestContext.Condition
-	case len(body) > 200:
-		return strings.ToValidUTF8(body[:200], "") + "…"
-	}
-	return body
+// Redriven is what became of a queue's messages.
+type Redriven struct {
+	Moved  int    // handed on, and deleted from the queue
+	Left   int    // that nobody can take again; they stay until the queue forgets them
+	Reason string // of one that is left
 }
 
 // Redrive hands the messages that lie in the queue now to who gave them up: to the queue that they come from, or, if they are records of the table's
-// stream, to the function. Each is deleted once it is handed on; one that fails again comes back.
-func (i *Installation) Redrive(ctx context.Context, q Queue) (moved int, err error) {
+// stream, to the function. Each is deleted once it is handed on; one that fails again comes back. One that can never be handed on stops none of the others.
+func (i *Installation) Redrive(ctx context.Context, q Queue) (done Redriven, err error) {
 	source, err := i.source(ctx, q.url)
 	if err != nil {
-		return 0, err
+		return done, err
 	}
-	for moved < q.Messages {
+	left := map[string]bool{}
+	for done.Moved+done.Left < q.Messages {
 		messages, err := i.receive(ctx, q.url)
 		if err != nil || len(messages) == 0 {
-			return moved, err
+			return done, err
 		}
 		for _, m := range messages {
-			if source != "" {
-				_, err = i.queues.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &source, MessageBody: m.Body, MessageAttributes: m.MessageAttributes})
-			} else {
-				err = i.republish(ctx, aws.ToString(m.Body))
+			if left[aws.ToString(m.MessageId)] {
+				return done, nil // it was seen before: that was all
+			}
+			err := i.handOn(ctx, source, m)
+			if errors.Is(err, errNoRecord) {
+				left[aws.ToString(m.MessageId)], done.Left, done.Reason = true, done.Left+1, err.Error()
+				continue
 			}
 			if err != nil {
-				return moved, fmt.Errorf("handing on message %s of %s: %w", aws.ToString(m.MessageId), q.Name, err)
+				return done, fmt.Errorf("handing on message %s of %s: %w", aws.ToString(m.MessageId), q.Name, err)
 			}
 			if _, err := i.queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
-				return moved, fmt.Errorf("deleting message %s of %s, which was handed on: %w", aws.ToString(m.MessageId), q.Name, err)
+				return done, fmt.Errorf("deleting message %s of %s, which was handed on: %w", aws.ToString(m.MessageId), q.Name, err)
 			}
-			moved++
+			done.Moved++
 		}
 	}
-	return moved, nil
+	return done, nil
+}
+
+func (i *Installation) handOn(ctx context.Context, source string, m types.Message) error {
+	if source == "" {
+		return i.republish(ctx, aws.ToString(m.Body))
+	}
+	_, err := i.queues.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &source, MessageBody: m.Body, MessageAttributes: m.MessageAttributes})
+	return err
 }
 
 // source is the queue whose messages end in the one at url; none: they come from no queue.
@@ -206,11 +221,14 @@ func (i *Installation) source(ctx context.Context, url string) (string, error) {
 	return "", nil
 }
 
+// errNoRecord is a message that Lambda itself wrote about records that the stream forgot before they could be told.
+var errNoRecord = errors.New("it holds no record, only that Lambda gave records up: what they changed is in the table, and was not told")
+
 // republish hands a record of the stream to the function again. If it still cannot be read, the function puts it aside anew.
 func (i *Installation) republish(ctx context.Context, body string) error {
-	var l letter
+	var l Letter
 	if err := json.Unmarshal([]byte(body), &l); err != nil || len(l.Record) == 0 {
-		return fmt.Errorf("it holds no record, only that Lambda gave records up: they are in the table's stream for 24 hours")
+		return errNoRecord
 	}
 	function := i.outputs[republisher]
 	payload, err := json.Marshal(map[string]any{"Records": []json.RawMessage{l.Record}})
@@ -218,8 +236,20 @@ func (i *Installation) republish(ctx context.Context, body string) error {
 		return err
 	}
 	out, err := i.functions.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: payload})
-	if err == nil && out.FunctionError != nil {
-		err = fmt.Errorf("function %s failed: %s", function, out.Payload)
+	if err != nil {
+		return err
 	}
-	return err
+	if out.FunctionError != nil {
+		return fmt.Errorf("function %s failed: %s", function, out.Payload)
+	}
+	var answer struct {
+		Again []json.RawMessage `json:"batchItemFailures"`
+	}
+	if err := json.Unmarshal(out.Payload, &answer); err != nil {
+		return fmt.Errorf("reading the answer of function %s: %w", function, err)
+	}
+	if len(answer.Again) > 0 { // no error of the function's: it has Lambda send the record again, which nobody does here
+		return fmt.Errorf("function %s could not tell the bus of it; its log says why", function)
+	}
+	return nil
 }

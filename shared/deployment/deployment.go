@@ -30,7 +30,7 @@ type Deployment struct {
 	Mode        Mode
 	// InstallOnJoin: a cluster that joins gets the deployment at once, not with the next update.
 	InstallOnJoin bool
-	// RemovalLimit is the percentage of the targets beyond which a run stops instead of removing releases; 0 is DefaultRemovalLimit.
+	// RemovalLimit is the percentage of the targets beyond which a run stops instead of removing releases; 0 is defaultRemovalLimit.
 	RemovalLimit int
 	Ignore       []Ignore // differences that are no drift
 	DependsOn    []string // names of the group's deployments that must be well on a target before this one begins there
@@ -127,11 +127,11 @@ func Merge(base, over map[string]any) map[string]any {
 
 // Limits on what a deployment may ask for.
 const (
-	MaxNameLength    = 53 // Helm's own limit
+	maxNameLength    = 53 // Helm's own limit
 	MaxValuesBytes   = 512 << 10
 	DefaultTimeout   = 600 // seconds
-	MinTimeout       = 10
-	MaxTimeout       = 3600
+	minTimeout       = 10
+	maxTimeout       = 3600
 	DefaultNamespace = "default"
 )
 
@@ -139,8 +139,8 @@ var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 
 // ValidateReleaseName refuses what Helm and Kubernetes would.
 func ValidateReleaseName(name string) error {
-	if len(name) > MaxNameLength || !dnsLabel.MatchString(name) {
-		return problem.Invalid("release-name-invalid", "release name %q is not a DNS-1123 label of at most %d characters", name, MaxNameLength).
+	if len(name) > maxNameLength || !dnsLabel.MatchString(name) {
+		return problem.Invalid("release-name-invalid", "release name %q is not a DNS-1123 label of at most %d characters", name, maxNameLength).
 			At("releaseName").Try("use lower-case letters, digits and '-', beginning and ending with a letter or digit")
 	}
 	return nil
@@ -157,9 +157,9 @@ func ValidateNamespace(name string) error {
 
 // ValidateTimeout bounds how long a target may take to become ready.
 func ValidateTimeout(seconds int) error {
-	if seconds < MinTimeout || seconds > MaxTimeout {
+	if seconds < minTimeout || seconds > maxTimeout {
 		return problem.Invalid("timeout-invalid", "timeoutSeconds is %d", seconds).At("timeoutSeconds").
-			Try("use %d to %d seconds", MinTimeout, MaxTimeout)
+			Try("use %d to %d seconds", minTimeout, maxTimeout)
 	}
 	return nil
 }

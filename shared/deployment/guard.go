@@ -6,15 +6,15 @@ import (
 	"github.com/swell-sh/swell/shared/problem"
 )
 
-// DefaultRemovalLimit is the percentage of its targets that a deployment may lose at once, unless it says otherwise.
-const DefaultRemovalLimit = 50
+// defaultRemovalLimit is the percentage of its targets that a deployment may lose at once, unless it says otherwise.
+const defaultRemovalLimit = 50
 
 // GuardRemovals refuses to remove so many of the releases that the deployment holds: an emptied group, or labels that a script got wrong, must not
 // uninstall everywhere. held counts the targets that hold a release, those to be removed included.
 func (d Deployment) GuardRemovals(removed, held int) error {
 	limit := d.RemovalLimit
 	if limit == 0 {
-		limit = DefaultRemovalLimit
+		limit = defaultRemovalLimit
 	}
 	if removed*100 <= limit*held {
 		return nil

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/swell-sh/swell/shared/cluster"
@@ -136,6 +138,15 @@ func (s *Store) FindCluster(ctx context.Context, org, id string) (cluster.Cluste
 	c := fromClusterItem(item)
 	c.GroupID = member.GroupID
 	return c, nil
+}
+
+// HasCluster says whether the org has a cluster of that id. It may lag behind a write by a moment, and costs half of what any other read does.
+func (s *Store) HasCluster(ctx context.Context, org, id string) (bool, error) {
+	out, err := s.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: clusterKey(org, id).attributes(), ProjectionExpression: aws.String("PK")})
+	if err != nil {
+		return false, fmt.Errorf("looking for cluster %s: %w", id, err)
+	}
+	return out.Item != nil, nil
 }
 
 // FindClusterByName finds a cluster of the org by its name.

@@ -29,6 +29,11 @@ func TestClusterIsKeptAsItIs(t *testing.T) {
 	found, err := s.FindClusters(t.Context(), orgB, []string{c.ID})
 	must(t, err)
 	wantEqual(t, len(found), 0)
+	for org, want := range map[string]bool{orgA: true, orgB: false} {
+		has, err := s.HasCluster(t.Context(), org, c.ID)
+		must(t, err)
+		wantEqual(t, has, want)
+	}
 	list, _, err := s.ListClusters(t.Context(), orgB, dynamo.ClusterFilter{}, dynamo.Page{})
 	must(t, err)
 	wantEqual(t, len(list), 0)

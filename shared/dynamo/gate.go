@@ -62,7 +62,7 @@ func (s *Store) TellGate(ctx context.Context, org, runID, wave string, taken boo
 	return wrap(s.update(ctx, gateKey(org, runID, wave), u, exists(), nil), "keeping that the gate behind wave %s of run %s was asked", wave, runID)
 }
 
-// AnswerGate keeps the first answer, if it comes in time; ours is false for any other, which changes nothing.
+// AnswerGate keeps the first answer, whoever comes with it; ours is false for any other, which changes nothing.
 func (s *Store) AnswerGate(ctx context.Context, org, runID, wave string, status run.GateStatus, reason string, at time.Time) (ours bool, err error) {
 	var u expression.UpdateBuilder
 	u = set(set(set(u, "Status", string(status)), "Reason", reason), "AnsweredAt", stamp{at})

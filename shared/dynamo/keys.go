@@ -64,13 +64,13 @@ import (
 //	an org's runs, newest first               Query GSI2: O#RUNS by time (not consistent)
 //	a deployment's runs, newest first         Query GSI1: O#RUNSOF#deployment#<id> by time (not consistent)
 //	a source's deliveries, newest first       Query GSI1: O#DELIVERIES#<source> by time (not consistent)
-//	who follows an ECR repository             Query GSI2: ECR#<registry>/<repository> (not consistent)
+//	who follows an ECR repository             Query GSI2: ECR#<registry> (not consistent)
 //	clusters that are due                     Query DUE: DUE#CLUSTER#<shard> up to now, then a conditional claim
 //	groups to review                          Query DUE: DUE#GROUP#<shard> up to now, then a conditional claim
 //	runs to sweep                             Query DUE: DUE#RUN#<shard> up to now, then Get
 //
-// The org is in every key but three: an identity is claimed once per installation, an API key says which org it is for, and the DUE
-// index is read by the tick alone, for all orgs, and projects keys only.
+// The org is in every key but four: an identity is claimed once per installation, an API key says which org it is for, a push to an ECR registry is told to
+// all orgs that follow it, and the DUE index is read by the tick alone, for all orgs, and projects keys only.
 
 // The names of the indexes. GSI1 and GSI2 project everything, DUE its keys only.
 const (

@@ -43,6 +43,10 @@ func receiverNotFound(name string) *problem.Problem {
 	return problem.NotFound("receiver-not-found", "there is no receiver %q", name).Try("list the receivers, or create it")
 }
 
+func receiverChanged(name string) *problem.Problem {
+	return problem.Conflict("receiver-changed", "receiver %q was changed or removed in the meantime", name).Try("read it again, and repeat the change")
+}
+
 // CreateReceiver keeps a receiver under a name that is new in the org.
 func (s *Store) CreateReceiver(ctx context.Context, r receiver.Receiver) error {
 	err := s.put(ctx, toReceiverItem(r), absent())
@@ -56,7 +60,7 @@ func (s *Store) CreateReceiver(ctx context.Context, r receiver.Receiver) error {
 func (s *Store) ReplaceReceiver(ctx context.Context, r receiver.Receiver, expectedVersion int64) error {
 	err := s.put(ctx, toReceiverItem(r), equal("Version", expectedVersion))
 	if conditionFailed(err) {
-		return problem.Conflict("receiver-changed", "receiver %q was changed or removed in the meantime", r.Name).Try("read it again, and repeat the change")
+		return receiverChanged(r.Name)
 	}
 	return err
 }
@@ -76,13 +80,16 @@ func (s *Store) ListReceivers(ctx context.Context, org string, page Page) (recei
 	return listAs(ctx, s, query{pk: orgPK(org), prefix: receiverKey(org, page.NamePrefix).SK, newest: page.Sort.down()}, page, fromReceiverItem)
 }
 
-// DeleteReceiver forgets a receiver. What was sent to it stays sent.
-func (s *Store) DeleteReceiver(ctx context.Context, org, name string) error {
-	err := s.remove(ctx, receiverKey(org, name), exists())
-	if conditionFailed(err) {
-		return receiverNotFound(name)
+// DeleteReceiver forgets a receiver that is at that version still. What was sent to it stays sent.
+func (s *Store) DeleteReceiver(ctx context.Context, org, name string, expectedVersion int64) error {
+	err := s.remove(ctx, receiverKey(org, name), equal("Version", expectedVersion))
+	if !conditionFailed(err) {
+		return err
 	}
-	return err
+	if _, err := s.FindReceiver(ctx, org, name); err != nil {
+		return err
+	}
+	return receiverChanged(name)
 }
 
 // SetReceiverState records how the last went that a receiver was sent, unless the receiver is gone, or another by now.

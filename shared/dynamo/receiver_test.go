@@ -55,8 +55,11 @@ func TestReceivers(t *testing.T) {
 	must(t, err)
 	wantEqual(t, got, next)
 
-	must(t, s.DeleteReceiver(ctx, orgA, "ops"))
-	if err := s.DeleteReceiver(ctx, orgA, "ops"); !problem.Is(err, "receiver-not-found") {
+	if err := s.DeleteReceiver(ctx, orgA, "ops", next.Version-1); !problem.Is(err, "receiver-changed") {
+		t.Errorf("deleted as it was before: %v", err)
+	}
+	must(t, s.DeleteReceiver(ctx, orgA, "ops", next.Version))
+	if err := s.DeleteReceiver(ctx, orgA, "ops", next.Version); !problem.Is(err, "receiver-not-found") {
 		t.Errorf("deleted twice: %v", err)
 	}
 	must(t, s.SetReceiverState(ctx, got, state))

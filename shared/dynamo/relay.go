@@ -30,12 +30,26 @@ func fromRelaySetupItem(i relaySetupItem) cluster.RelaySetup {
 		ChangedAt: i.ChangedAt.Time, KeyRotatedAt: i.KeyRotatedAt.Time, Rotating: i.Rotating}
 }
 
-// SetRelaySetup records what became of the cluster's relay. Who asks for something else writes without a lease: the order that follows repairs it.
-func (s *Store) SetRelaySetup(ctx context.Context, org, id string, r cluster.RelaySetup) error {
+// OrderRelay records what is wanted of the cluster's relay. It needs no lease: who carries orders out never writes what is wanted.
+func (s *Store) OrderRelay(ctx context.Context, org, id string, wanted bool, status cluster.RelayStatus, at time.Time) error {
 	var u expression.UpdateBuilder
-	err := s.update(ctx, clusterKey(org, id), set(u, "RelaySetup", toRelaySetupItem(r)), exists(), nil)
+	u = set(set(set(set(u, "RelaySetup.Wanted", wanted), "RelaySetup.Status", string(status)), "RelaySetup.Error", ""), "RelaySetup.ChangedAt", stamp{at})
+	err := s.update(ctx, clusterKey(org, id), u, exists(), nil)
 	if conditionFailed(err) {
 		return clusterNotFound(id)
+	}
+	return err
+}
+
+// SetRelaySetup records what became of the cluster's relay, if that is still wanted. If something else was ordered meanwhile it records nothing: the order
+// that follows says what is so.
+func (s *Store) SetRelaySetup(ctx context.Context, org, id string, r cluster.RelaySetup) error {
+	var u expression.UpdateBuilder
+	u = set(set(set(u, "RelaySetup.Status", string(r.Status)), "RelaySetup.ChartVersion", r.ChartVersion), "RelaySetup.Error", r.Error)
+	u = set(set(set(u, "RelaySetup.ChangedAt", stamp{r.ChangedAt}), "RelaySetup.KeyRotatedAt", stamp{r.KeyRotatedAt}), "RelaySetup.Rotating", r.Rotating)
+	err := s.update(ctx, clusterKey(org, id), u, exists().And(equal("RelaySetup.Wanted", r.Wanted)), nil)
+	if conditionFailed(err) {
+		_, err = s.FindCluster(ctx, org, id)
 	}
 	return err
 }

@@ -14,14 +14,34 @@ func TestRelaySetupIsKept(t *testing.T) {
 	c := newCluster(orgA, "edge")
 	must(t, s.CreateCluster(t.Context(), c))
 	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	c.RelaySetup = cluster.RelaySetup{
+	wants := func(setup cluster.RelaySetup) {
+		t.Helper()
+		c.RelaySetup = setup
+		got, err := s.FindCluster(t.Context(), orgA, c.ID)
+		must(t, err)
+		wantEqual(t, got, c)
+	}
+	must(t, s.OrderRelay(t.Context(), orgA, c.ID, true, cluster.RelayInstalling, at))
+	wants(cluster.RelaySetup{Wanted: true, Status: cluster.RelayInstalling, ChangedAt: at})
+	made := cluster.RelaySetup{
 		Wanted: true, Status: cluster.RelayFailed, ChartVersion: "1.0.0", Error: "no rights", ChangedAt: at, KeyRotatedAt: at.Add(-time.Hour), Rotating: true,
 	}
-	must(t, s.SetRelaySetup(t.Context(), orgA, c.ID, c.RelaySetup))
-	got, err := s.FindCluster(t.Context(), orgA, c.ID)
-	must(t, err)
-	wantEqual(t, got, c)
-	wantProblem(t, s.SetRelaySetup(t.Context(), orgB, c.ID, c.RelaySetup), "cluster-not-found", 404)
+	must(t, s.SetRelaySetup(t.Context(), orgA, c.ID, made))
+	wants(made)
+
+	// what is wanted is written by who orders alone, and of the rest no more than it says
+	ordered := made
+	ordered.Wanted, ordered.Status, ordered.Error, ordered.ChangedAt = false, cluster.RelayRemoving, "", at.Add(time.Minute)
+	must(t, s.OrderRelay(t.Context(), orgA, c.ID, false, cluster.RelayRemoving, ordered.ChangedAt))
+	wants(ordered)
+	made.Status, made.Error = cluster.RelayInstalled, ""
+	must(t, s.SetRelaySetup(t.Context(), orgA, c.ID, made)) // of an install that began before
+	wants(ordered)
+	must(t, s.SetRelaySetup(t.Context(), orgA, c.ID, cluster.RelaySetup{ChangedAt: at}))
+	wants(cluster.RelaySetup{ChangedAt: at})
+
+	wantProblem(t, s.SetRelaySetup(t.Context(), orgB, c.ID, made), "cluster-not-found", 404)
+	wantProblem(t, s.OrderRelay(t.Context(), orgB, c.ID, true, cluster.RelayInstalling, at), "cluster-not-found", 404)
 }
 
 // One at a time writes a cluster's relay; who died is replaced when its time is over.

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -133,9 +134,12 @@ func (s *Store) RevertTarget(ctx context.Context, org, runID string, t run.Targe
 	return s.touchRun(ctx, org, runID)
 }
 
-// BeginReverting says that the run takes its targets back, unless it ended.
+// BeginReverting says that the run takes its targets back. One that has ended, or was canceled, cannot.
 func (s *Store) BeginReverting(ctx context.Context, org, id string) (run.Run, error) {
 	var u expression.UpdateBuilder
-	r, _, err := s.changeRun(ctx, org, id, set(u, "Phase", string(run.Reverting)), notDone())
+	r, changed, err := s.changeRun(ctx, org, id, set(u, "Phase", string(run.Reverting)), notDone().And(is("CancelRequested", true, false)))
+	if err == nil && !changed {
+		err = cmp.Or(r.Steerable(), r.Revertible())
+	}
 	return r, err
 }

@@ -74,11 +74,11 @@ func TestWhatWasHealthyGoesWithTheRelease(t *testing.T) {
 // Steps of a remedy do not take the place of those of the run's own path.
 func TestStepsOfARemedyAreKeptBesideTheOthers(t *testing.T) {
 	s := newStore(t)
-	ctx := t.Context()
+	ctx, r := t.Context(), admitted(t, s)
 	for remedy := range 3 {
-		must(t, s.PutStep(ctx, orgA, "r", run.Step{ClusterID: "c", State: "DeployRelease", Remedy: remedy, Status: "Succeeded", StartedAt: noon}))
+		must(t, s.PutStep(ctx, orgA, r.ID, run.Step{ClusterID: "c", State: "DeployRelease", Remedy: remedy, Status: "Succeeded", StartedAt: noon}))
 	}
-	steps, err := s.ListSteps(ctx, orgA, "r")
+	_, _, steps, err := s.ReadRun(ctx, orgA, r.ID)
 	must(t, err)
 	wantEqual(t, len(steps), 3)
 }

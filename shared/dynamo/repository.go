@@ -35,6 +35,10 @@ func repositoryNotFound(name string) *problem.Problem {
 	return problem.NotFound("repository-not-found", "there is no chart repository %q", name).Try("list the repositories, or add it")
 }
 
+func repositoryChanged(name string) *problem.Problem {
+	return problem.Conflict("repository-changed", "chart repository %q was changed or removed in the meantime", name).Try("read it again, and repeat the change")
+}
+
 // CreateRepository keeps a chart repository under a name that is new in the org.
 func (s *Store) CreateRepository(ctx context.Context, r repository.Repository) error {
 	err := s.put(ctx, toRepositoryItem(r), absent())
@@ -48,7 +52,7 @@ func (s *Store) CreateRepository(ctx context.Context, r repository.Repository) e
 func (s *Store) ReplaceRepository(ctx context.Context, r repository.Repository, expectedVersion int64) error {
 	err := s.put(ctx, toRepositoryItem(r), expression.Name("Version").Equal(expression.Value(expectedVersion)))
 	if conditionFailed(err) {
-		return problem.Conflict("repository-changed", "chart repository %q was changed or removed in the meantime", r.Name).Try("read it again, and repeat the change")
+		return repositoryChanged(r.Name)
 	}
 	return err
 }
@@ -68,11 +72,14 @@ func (s *Store) ListRepositories(ctx context.Context, org string, page Page) (re
 	return listAs(ctx, s, query{pk: orgPK(org), prefix: repositoryKey(org, page.NamePrefix).SK, newest: page.Sort.down()}, page, fromRepositoryItem)
 }
 
-// DeleteRepository forgets a chart repository. Charts that came from it stay.
-func (s *Store) DeleteRepository(ctx context.Context, org, name string) error {
-	err := s.remove(ctx, repositoryKey(org, name), exists())
-	if conditionFailed(err) {
-		return repositoryNotFound(name)
+// DeleteRepository forgets a chart repository that is at that version still. Charts that came from it stay.
+func (s *Store) DeleteRepository(ctx context.Context, org, name string, expectedVersion int64) error {
+	err := s.remove(ctx, repositoryKey(org, name), equal("Version", expectedVersion))
+	if !conditionFailed(err) {
+		return err
 	}
-	return err
+	if _, err := s.FindRepository(ctx, org, name); err != nil {
+		return err
+	}
+	return repositoryChanged(name)
 }

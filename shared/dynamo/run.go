@@ -13,10 +13,12 @@ import (
 	"github.com/swell-sh/swell/shared/run"
 )
 
-// When the sweeper first looks at a run that nobody started, and at one that runs.
+// When the sweeper first looks at a run that nobody started, and at one that runs; and when it does again, or first at one that waits: a machine that died
+// without a word is found then, and what nobody told one that waits.
 const (
 	SweepPendingAfter = time.Minute
 	SweepRunningAfter = 15 * time.Minute
+	SweepAgainAfter   = 5 * time.Minute
 )
 
 type runItem struct {
@@ -226,13 +228,26 @@ func (s *Store) StartRun(ctx context.Context, org, id string, at time.Time) (run
 	return r, err
 }
 
-// FinishRun says how a run ended, if nobody said so before, and returns it as it stands.
-func (s *Store) FinishRun(ctx context.Context, org, id string, status run.Status, code, cause string, at time.Time) (run.Run, error) {
+// FinishRun says how a run ended, if nobody said so before, and returns it as it stands. of is the run as it was when that was decided: one that was
+// canceled or turned around since is refused, so that this is not lost.
+func (s *Store) FinishRun(ctx context.Context, of run.Run, status run.Status, code, cause string, at time.Time) (run.Run, error) {
 	var u expression.UpdateBuilder
 	u = set(set(set(set(u, "Status", string(status)), "Code", code), "Cause", cause), "EndedAt", stamp{at})
 	u = u.Remove(expression.Name("DuePK")).Remove(expression.Name("DueSK"))
-	r, _, err := s.changeRun(ctx, org, id, u, notDone())
+	asDecided := is("CancelRequested", true, of.CancelRequested).And(is("Phase", string(run.Reverting), of.Phase == run.Reverting))
+	r, changed, err := s.changeRun(ctx, of.Org, of.ID, u, notDone().And(asDecided))
+	if err == nil && !changed && !r.Status.Done() {
+		err = fmt.Errorf("ending run %s: it was canceled or turned around meanwhile", r.ID)
+	}
 	return r, err
+}
+
+// is holds if the attribute has that value or, where it must not, if it has another or is not there.
+func is(name string, value any, must bool) expression.ConditionBuilder {
+	if must {
+		return equal(name, value)
+	}
+	return expression.Name(name).NotEqual(expression.Value(value))
 }
 
 // RequestCancel asks a run to stop before its next targets. A run that is done cannot be.
@@ -240,7 +255,7 @@ func (s *Store) RequestCancel(ctx context.Context, org, id string) (run.Run, err
 	var u expression.UpdateBuilder
 	r, changed, err := s.changeRun(ctx, org, id, set(u, "CancelRequested", true), notDone())
 	if err == nil && !changed {
-		return r, problem.Conflict("run-ended", "run %q ended as %s", id, r.Status)
+		err = r.Steerable()
 	}
 	return r, err
 }

@@ -40,11 +40,11 @@ func TestRunStartsAndEndsOnce(t *testing.T) {
 	wantEqual(t, canceling, want)
 
 	_, errs := race(4, func(i int) error {
-		_, err := s.FinishRun(t.Context(), orgA, r.ID, run.Partial, numbered("code", 4)[i], "cause", after(3))
+		_, err := s.FinishRun(t.Context(), want, run.Partial, numbered("code", 4)[i], "cause", after(3))
 		return err
 	})
 	wantEqual(t, len(errs), 0)
-	ended, err := s.FinishRun(t.Context(), orgA, r.ID, run.Failed, "late", "late", after(9))
+	ended, err := s.FinishRun(t.Context(), want, run.Failed, "late", "late", after(9))
 	must(t, err)
 	want.Status, want.Code, want.Cause, want.EndedAt, want.Version = run.Partial, ended.Code, "cause", after(3), 5
 	wantEqual(t, ended, want)
@@ -57,11 +57,45 @@ func TestRunStartsAndEndsOnce(t *testing.T) {
 
 	_, err = s.StartRun(t.Context(), orgB, r.ID, after(1))
 	wantProblem(t, err, "run-not-found", 404)
-	_, err = s.FinishRun(t.Context(), orgB, r.ID, run.Failed, "", "", after(1))
+	_, err = s.FinishRun(t.Context(), run.Run{Org: orgB, ID: r.ID}, run.Failed, "", "", after(1))
 	wantProblem(t, err, "run-not-found", 404)
 	_, err = s.RequestCancel(t.Context(), orgB, r.ID)
 	wantProblem(t, err, "run-not-found", 404)
 	wantProblem(t, s.SetPlanHash(t.Context(), orgB, r.ID, "x"), "run-not-found", 404)
+}
+
+// What a person asks for as the run is about to end is not lost: who ends it decides again.
+func TestARunEndsAsItWasWhenThatWasDecided(t *testing.T) {
+	s := newStore(t)
+	r := admitted(t, s)
+	turned, err := s.BeginReverting(t.Context(), orgA, r.ID)
+	must(t, err)
+	wantEqual(t, turned.Phase, run.Reverting)
+	canceled, err := s.RequestCancel(t.Context(), orgA, r.ID)
+	must(t, err)
+	for _, before := range []run.Run{r, turned} {
+		if _, err := s.FinishRun(t.Context(), before, run.Succeeded, "", "", after(1)); err == nil {
+			t.Errorf("it ended though it was %+v", before)
+		}
+	}
+	ended, err := s.FinishRun(t.Context(), canceled, run.Canceled, "", "", after(1))
+	must(t, err)
+	wantEqual(t, ended.Status, run.Canceled)
+}
+
+// A run that has ended, or goes no further, is not turned around.
+func TestWhatCannotBeTakenBackIsRefused(t *testing.T) {
+	s := newStore(t)
+	r := admitted(t, s)
+	canceled, err := s.RequestCancel(t.Context(), orgA, r.ID)
+	must(t, err)
+	_, err = s.BeginReverting(t.Context(), orgA, r.ID)
+	wantProblem(t, err, "run-not-revertible", 409)
+	_, err = s.FinishRun(t.Context(), canceled, run.Canceled, "", "", after(1))
+	must(t, err)
+	got, err := s.BeginReverting(t.Context(), orgA, r.ID)
+	wantProblem(t, err, "run-ended", 409)
+	wantEqual(t, got.Phase, run.Forward)
 }
 
 func TestTargetsAndSteps(t *testing.T) {
@@ -103,17 +137,13 @@ func TestTargetsAndSteps(t *testing.T) {
 	for _, step := range []run.Step{begun, ended, begun, second, whole} {
 		must(t, s.PutStep(t.Context(), orgA, r.ID, step))
 	}
-	steps, err := s.ListSteps(t.Context(), orgA, r.ID)
-	must(t, err)
-	wantEqual(t, steps, []run.Step{whole, ended, second})
-
 	all, allTargets, allSteps, err := s.ReadRun(t.Context(), orgA, r.ID)
 	must(t, err)
 	found, err := s.FindRun(t.Context(), orgA, r.ID)
 	must(t, err)
 	wantEqual(t, all, found)
 	wantEqual(t, allTargets, list)
-	wantEqual(t, allSteps, steps)
+	wantEqual(t, allSteps, []run.Step{whole, ended, second})
 
 	_, _, _, err = s.ReadRun(t.Context(), orgB, r.ID)
 	wantProblem(t, err, "run-not-found", 404)
@@ -122,9 +152,6 @@ func TestTargetsAndSteps(t *testing.T) {
 	none, err := s.ListTargets(t.Context(), orgB, r.ID)
 	must(t, err)
 	wantEqual(t, len(none), 0)
-	noSteps, err := s.ListSteps(t.Context(), orgB, r.ID)
-	must(t, err)
-	wantEqual(t, len(noSteps), 0)
 }
 
 func TestVersionRisesWithEveryChange(t *testing.T) {
@@ -165,7 +192,7 @@ func TestRunsAreListedNewestFirst(t *testing.T) {
 		_, _, err := s.AdmitRun(t.Context(), d, newRun(name, run.Check).About(d.ID, g.ID, "web", 1), 0, false)
 		must(t, err)
 		if i%2 == 0 {
-			_, err = s.FinishRun(t.Context(), orgA, name, run.Succeeded, "", "", now)
+			_, err = s.FinishRun(t.Context(), run.Run{Org: orgA, ID: name}, run.Succeeded, "", "", now)
 			must(t, err)
 		}
 	}
@@ -234,7 +261,7 @@ func TestSweeperFindsRunsThatAreNotDone(t *testing.T) {
 	must(t, s.DeferRun(t.Context(), orgB, r.ID, noon))
 	wantEqual(t, due(noon.Add(time.Hour)), []string(nil))
 	wantEqual(t, due(noon.Add(2*time.Hour)), self)
-	_, err = s.FinishRun(t.Context(), orgA, r.ID, run.Succeeded, "", "", noon)
+	_, err = s.FinishRun(t.Context(), r, run.Succeeded, "", "", noon)
 	must(t, err)
 	must(t, s.DeferRun(t.Context(), orgA, r.ID, noon))
 	wantEqual(t, due(noon.Add(9*time.Hour)), []string(nil))
@@ -258,7 +285,7 @@ func TestKeysAndRepositories(t *testing.T) {
 	wantEqual(t, found, r)
 	_, err = s.FindRepository(t.Context(), orgB, "acme")
 	wantProblem(t, err, "repository-not-found", 404)
-	wantProblem(t, s.DeleteRepository(t.Context(), orgB, "acme"), "repository-not-found", 404)
+	wantProblem(t, s.DeleteRepository(t.Context(), orgB, "acme", 1), "repository-not-found", 404)
 	r = repository.Repository{Org: orgA, Name: "acme", URL: "oci://charts.example.com/org", CredentialID: "c1", HasPassword: true, HasTLS: true,
 		Version: 2, CreatedAt: noon, CreatedBy: "ann", UpdatedAt: noon.Add(time.Hour)}
 	must(t, s.ReplaceRepository(t.Context(), r, 1))
@@ -269,7 +296,8 @@ func TestKeysAndRepositories(t *testing.T) {
 	list, _, err := s.ListRepositories(t.Context(), orgA, dynamo.Page{Limit: 1})
 	must(t, err)
 	wantEqual(t, list, []repository.Repository{r})
-	must(t, s.DeleteRepository(t.Context(), orgA, "acme"))
+	wantProblem(t, s.DeleteRepository(t.Context(), orgA, "acme", 1), "repository-changed", 409)
+	must(t, s.DeleteRepository(t.Context(), orgA, "acme", 2))
 	wantProblem(t, s.ReplaceRepository(t.Context(), r, 2), "repository-changed", 409)
 	list, _, err = s.ListRepositories(t.Context(), orgA, dynamo.Page{})
 	must(t, err)

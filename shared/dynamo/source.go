@@ -53,6 +53,10 @@ func sourceNotFound(name string) *problem.Problem {
 	return problem.NotFound("source-not-found", "there is no source %q", name).Try("list the sources, or create it")
 }
 
+func sourceChanged(name string) *problem.Problem {
+	return problem.Conflict("source-changed", "source %q was changed or deleted in the meantime", name).Try("read it again, and repeat the change")
+}
+
 // CreateSource keeps a source under a name that is new in the org.
 func (s *Store) CreateSource(ctx context.Context, src source.Source) error {
 	err := s.put(ctx, toSourceItem(src), absent())
@@ -66,7 +70,7 @@ func (s *Store) CreateSource(ctx context.Context, src source.Source) error {
 func (s *Store) ReplaceSource(ctx context.Context, src source.Source, expectedVersion int64) error {
 	err := s.put(ctx, toSourceItem(src), equal("Version", expectedVersion))
 	if conditionFailed(err) {
-		return problem.Conflict("source-changed", "source %q was changed or deleted in the meantime", src.Name).Try("read it again, and repeat the change")
+		return sourceChanged(src.Name)
 	}
 	return err
 }
@@ -92,13 +96,16 @@ func (s *Store) ListSourcesOfRegistry(ctx context.Context, registry string) ([]s
 	return sources, err
 }
 
-// DeleteSource forgets a source. Its deliveries go with their time.
-func (s *Store) DeleteSource(ctx context.Context, org, name string) error {
-	err := s.remove(ctx, sourceKey(org, name), exists())
-	if conditionFailed(err) {
-		return sourceNotFound(name)
+// DeleteSource forgets a source that is at that version still. Its deliveries go with their time.
+func (s *Store) DeleteSource(ctx context.Context, org, name string, expectedVersion int64) error {
+	err := s.remove(ctx, sourceKey(org, name), equal("Version", expectedVersion))
+	if !conditionFailed(err) {
+		return err
 	}
-	return err
+	if _, err := s.FindSource(ctx, org, name); err != nil {
+		return err
+	}
+	return sourceChanged(name)
 }
 
 type deliveryItem struct {
@@ -196,7 +203,8 @@ func (s *Store) PutRuleState(ctx context.Context, org, src, rule string, state s
 
 type commentItem struct {
 	head
-	Comment   string
+	Comment   string `dynamodbav:",omitempty"`
+	PlannedAt stamp
 	ExpiresAt int64 `dynamodbav:"expiresAt"`
 }
 
@@ -207,8 +215,15 @@ func (s *Store) FindComment(ctx context.Context, org, src string, pullRequest in
 	return item.Comment, err
 }
 
-// PutComment remembers the comment for a year.
-func (s *Store) PutComment(ctx context.Context, org, src string, pullRequest int, deployment, comment string) error {
-	return s.put(ctx, commentItem{head: headOf(commentKey(org, src, pullRequest, deployment)), Comment: comment,
-		ExpiresAt: s.now().Add(365 * 24 * time.Hour).Unix()}, always)
+// PutComment remembers for a year which comment says what a plan found that was asked for at that time; empty: it is still to be written. newest is false
+// where it says what a plan found that was asked for later.
+func (s *Store) PutComment(ctx context.Context, org, src string, pullRequest int, deployment, comment string, plannedAt time.Time) (newest bool, err error) {
+	item := commentItem{head: headOf(commentKey(org, src, pullRequest, deployment)), Comment: comment, PlannedAt: stamp{plannedAt},
+		ExpiresAt: s.now().Add(365 * 24 * time.Hour).Unix()}
+	at := expression.Name("PlannedAt")
+	err = s.put(ctx, item, at.AttributeNotExists().Or(at.LessThanEqual(expression.Value(stamp{plannedAt}))))
+	if conditionFailed(err) {
+		return false, nil
+	}
+	return err == nil, err
 }

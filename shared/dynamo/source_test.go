@@ -41,8 +41,11 @@ func TestSources(t *testing.T) {
 	all, _, err := s.ListSources(ctx, orgA, dynamo.Page{Limit: 10})
 	must(t, err)
 	wantEqual(t, all, []source.Source{want})
-	must(t, s.DeleteSource(ctx, orgA, "shop"))
-	if err := s.DeleteSource(ctx, orgA, "shop"); !problem.Is(err, "source-not-found") {
+	if err := s.DeleteSource(ctx, orgA, "shop", was); !problem.Is(err, "source-changed") {
+		t.Errorf("deleted as it was before: %v", err)
+	}
+	must(t, s.DeleteSource(ctx, orgA, "shop", want.Version))
+	if err := s.DeleteSource(ctx, orgA, "shop", want.Version); !problem.Is(err, "source-not-found") {
 		t.Errorf("deleted twice: %v", err)
 	}
 }
@@ -127,7 +130,16 @@ func TestRuleStatesAndComments(t *testing.T) {
 	if none, err := s.FindRuleState(ctx, orgA, "shop", "us/shop/"); err != nil || none != (source.State{}) {
 		t.Errorf("a rule that never began is %+v, %v", none, err)
 	}
-	must(t, s.PutComment(ctx, orgA, "shop", 7, "eu/shop", "1000"))
+	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		comment string
+		at      time.Time
+		newest  bool
+	}{{"", noon, true}, {"1000", noon, true}, {"older", noon.Add(-time.Nanosecond), false}, {"1000", noon.Add(time.Second), true}, {"older", noon, false}} {
+		if newest, err := s.PutComment(ctx, orgA, "shop", 7, "eu/shop", c.comment, c.at); err != nil || newest != c.newest {
+			t.Errorf("comment %q of a plan of %s is the newest: %t, %v", c.comment, c.at, newest, err)
+		}
+	}
 	for n, want := range map[int]string{7: "1000", 8: ""} {
 		if got, err := s.FindComment(ctx, orgA, "shop", n, "eu/shop"); err != nil || got != want {
 			t.Errorf("pull request %d has comment %q, %v; want %q", n, got, err, want)

@@ -29,7 +29,8 @@ type targetItem struct {
 	Before                                 *beforeItem `dynamodbav:",omitempty"`
 	Remedy                                 *remedyItem `dynamodbav:",omitempty"`
 	Wave                                   string      `dynamodbav:",omitempty"`
-	StartedAt, EndedAt, SucceededAt        stamp
+	StartedAt, EndedAt                     stamp
+	SucceededAt, RecheckedAt               stamp
 }
 
 type diffItem struct {
@@ -50,7 +51,8 @@ type stepItem struct {
 func toTargetItem(r run.Run, t run.Target) targetItem {
 	item := targetItem{head: headOf(targetKey(r.Org, r.ID, t.ClusterID)), ClusterID: t.ClusterID, ClusterName: t.ClusterName, Action: t.Action,
 		Status: string(t.Status), Done: t.Status.Done(), Code: t.Code, Cause: t.Cause, LeftBehind: t.LeftBehind, Revision: t.Revision, LearnedBy: string(t.LearnedBy), Warning: t.Warning,
-		Wave: t.Wave, StartedAt: stamp{t.StartedAt}, EndedAt: stamp{t.EndedAt}, SucceededAt: stamp{t.SucceededAt}, Before: toBeforeItem(t.Before), Remedy: toRemedyItem(t.Remedy)}
+		Wave: t.Wave, StartedAt: stamp{t.StartedAt}, EndedAt: stamp{t.EndedAt}, SucceededAt: stamp{t.SucceededAt}, RecheckedAt: stamp{t.RecheckedAt},
+		Before: toBeforeItem(t.Before), Remedy: toRemedyItem(t.Remedy)}
 	if t.Diff != nil {
 		item.Diff = toDiffItem(*t.Diff)
 	}
@@ -65,7 +67,7 @@ func toDiffItem(d run.Diff) *diffItem {
 func fromTargetItem(i targetItem) run.Target {
 	t := run.Target{ClusterID: i.ClusterID, ClusterName: i.ClusterName, Action: i.Action, Status: run.TargetStatus(i.Status), Code: i.Code,
 		Cause: i.Cause, LeftBehind: i.LeftBehind, Revision: i.Revision, LearnedBy: run.LearnedBy(i.LearnedBy), StartedAt: i.StartedAt.Time, EndedAt: i.EndedAt.Time, Warning: i.Warning,
-		Wave: i.Wave, SucceededAt: i.SucceededAt.Time, Before: fromBeforeItem(i.Before), Remedy: fromRemedyItem(i.Remedy)}
+		Wave: i.Wave, SucceededAt: i.SucceededAt.Time, RecheckedAt: i.RecheckedAt.Time, Before: fromBeforeItem(i.Before), Remedy: fromRemedyItem(i.Remedy)}
 	if d := i.Diff; d != nil {
 		t.Diff = &run.Diff{Ref: d.Ref, Created: d.Created, Changed: d.Changed, Deleted: d.Deleted, Unchanged: d.Unchanged,
 			Destructive: d.Destructive, Reproducible: d.Reproducible}
@@ -111,11 +113,10 @@ func (s *Store) UpdateTarget(ctx context.Context, org, runID string, t run.Targe
 		started := expression.Name("StartedAt")
 		u = u.Set(started, expression.IfNotExists(started, expression.Value(stamp{t.StartedAt})))
 	}
-	if !t.EndedAt.IsZero() {
-		u = set(u, "EndedAt", stamp{t.EndedAt})
-	}
-	if !t.SucceededAt.IsZero() {
-		u = set(u, "SucceededAt", stamp{t.SucceededAt})
+	for name, at := range map[string]time.Time{"EndedAt": t.EndedAt, "SucceededAt": t.SucceededAt, "RecheckedAt": t.RecheckedAt} {
+		if !at.IsZero() {
+			u = set(u, name, stamp{at})
+		}
 	}
 	if t.Diff != nil {
 		u = set(u, "Diff", toDiffItem(*t.Diff))
@@ -144,12 +145,6 @@ func (s *Store) PutStep(ctx context.Context, org, runID string, step run.Step) e
 		return err
 	}
 	return s.touchRun(ctx, org, runID)
-}
-
-// ListSteps lists a run's steps by cluster id, state and attempt.
-func (s *Store) ListSteps(ctx context.Context, org, runID string) ([]run.Step, error) {
-	steps, _, err := listAs(ctx, s, query{pk: runPK(org, runID), prefix: "STEP#"}, Page{}, fromStepItem)
-	return steps, err
 }
 
 // FindTarget finds a target of a run.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
 )
@@ -18,20 +19,26 @@ func TestATurnIsKeptAndSwept(t *testing.T) {
 	if found {
 		t.Error("a run that never waited has a turn")
 	}
-	must(t, s.PutTurn(t.Context(), orgA, r.ID, run.Turn{Token: "one", Reason: run.Paused}))
-	turn := run.Turn{Token: "two", Reason: run.Baking, Until: noon.Add(20 * time.Minute)}
-	must(t, s.PutTurn(t.Context(), orgA, r.ID, turn))
-	got, found, err := s.FindTurn(t.Context(), orgA, r.ID)
-	must(t, err)
-	if !found {
-		t.Error("it is lost")
-	}
-	wantEqual(t, got, turn)
-	for at, want := range map[time.Duration]int{19 * time.Minute: 0, 20 * time.Minute: 1} {
-		due, err := s.DueRuns(t.Context(), noon.Add(at), 10)
+	for _, turn := range []run.Turn{
+		{Token: "one", Reason: run.Paused}, {Token: "two", Reason: run.Baking, Until: noon.Add(2 * time.Minute)}, {Token: "three", Reason: run.Baking, Until: noon.Add(24 * time.Hour)},
+	} {
+		swept := dynamo.SweepAgainAfter // whatever it waits for
+		if turn.Token == "two" {
+			swept = 2 * time.Minute
+		}
+		must(t, s.PutTurn(t.Context(), orgA, r.ID, turn))
+		got, found, err := s.FindTurn(t.Context(), orgA, r.ID)
 		must(t, err)
-		if len(due) != want {
-			t.Errorf("after %s %d runs are due, want %d", at, len(due), want)
+		if !found {
+			t.Error("it is lost")
+		}
+		wantEqual(t, got, turn)
+		for at, want := range map[time.Duration]int{swept - time.Second: 0, swept: 1} {
+			due, err := s.DueRuns(t.Context(), noon.Add(at), 10)
+			must(t, err)
+			if len(due) != want {
+				t.Errorf("%s: after %s %d runs are due, want %d", turn.Token, at, len(due), want)
+			}
 		}
 	}
 	_, targets, _, err := s.ReadRun(t.Context(), orgA, r.ID)
@@ -47,11 +54,13 @@ func TestARunIsPausedUntilItEnds(t *testing.T) {
 		must(t, err)
 		wantEqual(t, got.Paused, paused)
 	}
-	_, err := s.FinishRun(t.Context(), orgA, r.ID, run.Succeeded, "", "", after(1))
+	_, err := s.FinishRun(t.Context(), r, run.Succeeded, "", "", after(1))
 	must(t, err)
-	got, err := s.SetPaused(t.Context(), orgA, r.ID, true)
-	must(t, err)
-	wantEqual(t, got.Paused, false)
+	for _, paused := range []bool{true, false} {
+		got, err := s.SetPaused(t.Context(), orgA, r.ID, paused)
+		wantProblem(t, err, "run-ended", 409)
+		wantEqual(t, got.Paused, false)
+	}
 }
 
 func TestATargetIsLookedAtAgain(t *testing.T) {
@@ -65,7 +74,7 @@ func TestATargetIsLookedAtAgain(t *testing.T) {
 	}
 	open, err := s.FindTarget(t.Context(), orgA, r.ID, "a")
 	must(t, err)
-	done.Status, done.SucceededAt = run.TargetVerifying, after(2)
+	done.Status, done.SucceededAt, done.RecheckedAt = run.TargetVerifying, after(2), noon
 	wantEqual(t, open, done)
 	still, err := s.FindTarget(t.Context(), orgA, r.ID, "b")
 	must(t, err)

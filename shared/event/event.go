@@ -37,7 +37,7 @@ type Event struct {
 type Run struct {
 	ID         string    `json:"id" doc:"The run's id: swell run get <id>."`
 	Type       string    `json:"type" doc:"What it does: deploy, sync, remove, leave, check, plan, rollback, join."`
-	Trigger    string    `json:"trigger" doc:"What started it: api, reconcile."`
+	Trigger    string    `json:"trigger" doc:"What started it: api, reconcile, source."`
 	Actor      string    `json:"actor" doc:"Who started it."`
 	Generation int       `json:"generation,omitempty" doc:"The generation of the deployment that it brings to the targets."`
 	Status     string    `json:"status,omitempty" doc:"How far it is; absent where the event is about one target."`

@@ -16,6 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/swell-sh/swell/shared/event"
+	"github.com/swell-sh/swell/shared/openapi"
 )
 
 var update = flag.Bool("update", false, "write events/schemas anew")
@@ -89,6 +90,16 @@ func TestEveryTypeIsDocumented(t *testing.T) {
 	for _, kind := range event.Kinds {
 		if !strings.Contains(string(guide), "| `"+string(kind.Type)+"` | "+kind.About) {
 			t.Errorf("docs/events.md does not say of %s: %s", kind.Type, kind.About)
+		}
+	}
+}
+
+// A schema says what may have started a run in the words of the API.
+func TestEveryTriggerIsDocumented(t *testing.T) {
+	field, _ := reflect.TypeFor[event.Run]().FieldByName("Trigger")
+	for _, trigger := range []openapi.RunTrigger{openapi.RunTriggerAPI, openapi.RunTriggerReconcile, openapi.RunTriggerSource} {
+		if doc := field.Tag.Get("doc"); !strings.Contains(doc, string(trigger)) {
+			t.Errorf("%s is not in %q", trigger, doc)
 		}
 	}
 }

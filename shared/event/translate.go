@@ -7,6 +7,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/group"
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
@@ -177,9 +178,4 @@ func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 // maxCause bounds a cause: an event on the bus has at most 256 KiB, and people read it.
 const maxCause = 2000
 
-func short(cause string) string {
-	if len(cause) <= maxCause {
-		return cause
-	}
-	return strings.ToValidUTF8(cause[:maxCause], "") + "…"
-}
+func short(cause string) string { return excerpt.Of(cause, maxCause) }

@@ -32,29 +32,36 @@ func New(api API, name string) *Bus { return &Bus{api: api, name: name} }
 // Open makes a Bus of a configuration.
 func Open(cfg aws.Config, name string) *Bus { return New(eventbridge.NewFromConfig(cfg), name) }
 
-// most is how many entries one PutEvents takes.
-const most = 10
+// What one PutEvents takes: so many entries, and 256 KiB, of which the details are most.
+const (
+	maxEntries = 10
+	maxDetails = 240 << 10
+)
 
 // Put puts the events on the bus, in their order, and says of each whether it was not taken. An event that was taken may be put again: its id says
 // that it is the same.
 func (b *Bus) Put(ctx context.Context, events []event.Event) []error {
-	refused := make([]error, len(events))
-	for begin := 0; begin < len(events); begin += most {
-		end := min(begin+most, len(events))
-		b.put(ctx, events[begin:end], refused[begin:end])
+	refused, details := make([]error, len(events)), make([][]byte, len(events))
+	for i, e := range events {
+		details[i], refused[i] = json.Marshal(e) // never an error: it holds text, numbers and times
+	}
+	for begin := 0; begin < len(events); {
+		end, size := begin+1, len(details[begin])
+		for end < min(begin+maxEntries, len(events)) && size+len(details[end]) <= maxDetails {
+			size += len(details[end])
+			end++
+		}
+		b.put(ctx, events[begin:end], details[begin:end], refused[begin:end])
+		begin = end
 	}
 	return refused
 }
 
-func (b *Bus) put(ctx context.Context, events []event.Event, refused []error) {
+func (b *Bus) put(ctx context.Context, events []event.Event, details [][]byte, refused []error) {
 	in := &eventbridge.PutEventsInput{Entries: make([]types.PutEventsRequestEntry, len(events))}
 	for i, e := range events {
-		raw, err := json.Marshal(e)
-		if err != nil { // it holds text, numbers and times
-			refused[i] = fmt.Errorf("writing event %s: %w", e.ID, err)
-		}
 		in.Entries[i] = types.PutEventsRequestEntry{EventBusName: &b.name, Source: aws.String(event.Source), DetailType: aws.String(string(e.Type)),
-			Time: aws.Time(e.Time), Detail: aws.String(string(raw))}
+			Time: aws.Time(e.Time), Detail: aws.String(string(details[i]))}
 	}
 	out, err := b.api.PutEvents(ctx, in)
 	for i, e := range events {

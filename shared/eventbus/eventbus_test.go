@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,18 @@ func TestPut(t *testing.T) {
 	}
 	if out := eventbus.New(b, "x").Put(t.Context(), nil); len(out) != 0 || len(b.sizes) != 3 {
 		t.Error("nothing was put")
+	}
+}
+
+// The ends of large runs that failed come together, and one request takes 256 KiB.
+func TestPutLargeEvents(t *testing.T) {
+	b, all := &bridge{}, events(12)
+	for i := range 6 {
+		all[i].Outcome = &event.Outcome{Failures: []event.Failure{{Cause: strings.Repeat("x", 100<<10)}}}
+	}
+	eventbus.New(b, "x").Put(t.Context(), all)
+	if fmt.Sprint(b.sizes) != "[2 2 8]" || len(b.took) != len(all) {
+		t.Errorf("%d of %d were put, in batches of %v", len(b.took), len(all), b.sizes)
 	}
 }
 

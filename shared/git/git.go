@@ -27,10 +27,11 @@ import (
 
 // Limits of what is read.
 const (
-	MaxPack     = 64 << 20  // as the host sends it
-	MaxUnpacked = 128 << 20 // in memory
-	MaxFile     = 1 << 20
-	MaxFiles    = 1000 // of one directory
+	maxPack     = 64 << 20  // as the host sends it
+	maxUnpacked = 128 << 20 // in memory
+	maxFile     = 1 << 20
+	maxFiles    = 1000     // of one directory
+	maxDir      = 16 << 20 // of its files together
 )
 
 // Credential is what a repository is read with; none reads as anybody.
@@ -64,7 +65,7 @@ type short struct{}
 func (short) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := open.Load().Transport.RoundTrip(r)
 	if err == nil {
-		netguard.LimitBody(resp, MaxPack)
+		netguard.LimitBody(resp, maxPack)
 	}
 	return resp, err
 }
@@ -99,7 +100,7 @@ type Snapshot struct {
 
 // Fetch reads what the ref is at now.
 func Fetch(ctx context.Context, url, ref string, c Credential) (*Snapshot, error) {
-	store := newBounded(MaxUnpacked)
+	store := newBounded(maxUnpacked)
 	const here = "refs/swell/fetched"
 	err := remote(url, store).FetchContext(ctx, &gogit.FetchOptions{
 		RefSpecs: []config.RefSpec{config.RefSpec("+" + ref + ":" + here)}, Depth: 1, Auth: auth(c), Tags: gogit.NoTags,
@@ -150,15 +151,15 @@ func read(f *object.File, name string) ([]byte, error) {
 	if !f.Mode.IsFile() || f.Mode.String() == "0120000" {
 		return nil, problem.Invalid("source-path-missing", "%s is a link, not a file", name).Try("name the file itself")
 	}
-	if f.Size > MaxFile {
-		return nil, problem.Invalid("source-too-large", "%s is over %d MiB", name, MaxFile>>20)
+	if f.Size > maxFile {
+		return nil, problem.Invalid("source-too-large", "%s is over %d MiB", name, maxFile>>20)
 	}
 	r, err := f.Reader()
 	if err != nil {
 		return nil, fmt.Errorf("reading file %s: %w", name, err)
 	}
 	defer r.Close() //nolint:errcheck // it was only read
-	raw, err := io.ReadAll(io.LimitReader(r, MaxFile+1))
+	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading file %s: %w", name, err)
 	}
@@ -171,15 +172,18 @@ func (s *Snapshot) Dir(name string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, missing("directory", name, s.Commit)
 	}
-	files := map[string][]byte{}
+	files, sum := map[string][]byte{}, 0
 	err = tree.Files().ForEach(func(f *object.File) error {
 		if f.Mode.String() == "0120000" {
 			return nil
 		}
-		if len(files) == MaxFiles {
-			return problem.Invalid("source-too-large", "directory %s has over %d files", name, MaxFiles)
+		if len(files) == maxFiles {
+			return problem.Invalid("source-too-large", "directory %s has over %d files", name, maxFiles)
 		}
 		raw, err := read(f, f.Name)
+		if sum += len(raw); sum > maxDir {
+			return problem.Invalid("source-too-large", "the files of directory %s have over %d MiB", name, maxDir>>20)
+		}
 		files[f.Name] = raw
 		return err
 	})
@@ -192,7 +196,7 @@ func missing(what, name, commit string) *problem.Problem {
 
 func remote(url string, store *bounded) *gogit.Remote {
 	if store == nil {
-		store = newBounded(MaxUnpacked)
+		store = newBounded(maxUnpacked)
 	}
 	return gogit.NewRemote(store, &config.RemoteConfig{Name: "origin", URLs: []string{url}})
 }
@@ -214,7 +218,7 @@ func explained(url string, err error) error {
 		return err
 	}
 	if _, tooLarge := errors.AsType[*netguard.TooLargeError](err); tooLarge || errors.Is(err, errTooLarge) {
-		return problem.Invalid("source-too-large", "the repository has more than %d MiB at one commit", MaxPack>>20).Try("keep what is deployed in a repository of its own")
+		return problem.Invalid("source-too-large", "the repository has more than %d MiB at one commit", maxPack>>20).Try("keep what is deployed in a repository of its own")
 	}
 	if netguard.Refused(err) {
 		return problem.Invalid("url-refused", "%s leads to an address that may not be reached", url).Try("name its network in the installation's parameter AllowedNetworks")

@@ -1,6 +1,7 @@
 package git_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -127,6 +128,32 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+func TestADirectoryThatIsTooLarge(t *testing.T) {
+	h := newHost(t)
+	many, large, fits := map[string]string{}, map[string]string{}, map[string]string{}
+	for n := range 1001 {
+		many[fmt.Sprint("many/", n)] = ""
+	}
+	for n := range 17 {
+		large[fmt.Sprint("large/", n)] = strings.Repeat(fmt.Sprintln(n), 1<<20)[:1<<20]
+	}
+	for n := range 16 {
+		fits[fmt.Sprint("fits/", n)] = large[fmt.Sprint("large/", n)]
+	}
+	for _, files := range []map[string]string{many, large, fits, {"huge/one": strings.Repeat("x", 1<<20+1)}} {
+		h.commit(t, files)
+	}
+	s, err := git.Fetch(t.Context(), h.url(), "refs/heads/main", git.Credential{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, refused := range map[string]bool{"many": true, "large": true, "huge": true, "fits": false} {
+		if _, err := s.Dir(dir); problem.Is(err, "source-too-large") != refused || !refused && err != nil {
+			t.Errorf("directory %s: %v", dir, err)
+		}
+	}
+}
+
 func TestFetchRefused(t *testing.T) {
 	h := newHost(t)
 	h.commit(t, map[string]string{"a": "b"})
@@ -156,7 +183,7 @@ func TestFetchRefused(t *testing.T) {
 // A pack of a few kilobytes that unpacks to more than a function has.
 func TestFetchOfABomb(t *testing.T) {
 	h := newHost(t)
-	h.commit(t, map[string]string{"zeros": strings.Repeat("\x00", git.MaxUnpacked+1)})
+	h.commit(t, map[string]string{"zeros": strings.Repeat("\x00", 128<<20+1)})
 	if _, err := git.Fetch(t.Context(), h.url(), "refs/heads/main", git.Credential{}); !problem.Is(err, "source-too-large") {
 		t.Errorf("a bomb: %v", err)
 	}

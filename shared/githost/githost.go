@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/source"
 )
@@ -50,12 +51,12 @@ type Status struct {
 // ErrUnsupported is that the host has no such thing, or that Swell does not speak it.
 var ErrUnsupported = errors.New("this kind of host takes none")
 
-// ErrGone is that what was to be changed is not there.
-var ErrGone = errors.New("it is not there")
+// errGone is that what was to be changed is not there.
+var errGone = errors.New("it is not there")
 
 // SetStatus puts a status on a commit.
 func (h Host) SetStatus(ctx context.Context, commit string, s Status) error {
-	s.Description = short(s.Description, 140)
+	s.Description = excerpt.Of(s.Description, 140)
 	var path string
 	var body any
 	switch h.Kind {
@@ -68,7 +69,7 @@ func (h Host) SetStatus(ctx context.Context, commit string, s Status) error {
 	case source.Bitbucket:
 		path = "/repositories/" + h.Repository + "/commit/" + commit + "/statuses/build"
 		state := map[State]string{Pending: "INPROGRESS", Success: "SUCCESSFUL", Failure: "FAILED"}[s.State]
-		body = map[string]string{"state": state, "key": short(s.Context, 40), "name": s.Context, "description": s.Description, "url": s.URL}
+		body = map[string]string{"state": state, "key": excerpt.Of(s.Context, 40), "name": s.Context, "description": s.Description, "url": s.URL}
 	default:
 		return ErrUnsupported
 	}
@@ -89,7 +90,7 @@ func (h Host) Comment(ctx context.Context, pullRequest int, id, marker, text str
 	body := map[string]string{"body": "<!-- " + marker + " -->\n" + text}
 	if id != "" {
 		err := h.call(ctx, method, one+id, body, nil)
-		if !errors.Is(err, ErrGone) {
+		if !errors.Is(err, errGone) {
 			return id, err
 		}
 	}
@@ -150,6 +151,7 @@ func (h Host) find(ctx context.Context, list, marker string) (string, error) {
 type refusedError struct {
 	status int
 	text   string
+	busy   bool // the host has a limit, which passes
 }
 
 func (e *refusedError) Error() string {
@@ -161,11 +163,11 @@ func Passing(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return slices.ContainsFunc(joined.Unwrap(), Passing)
 	}
-	if errors.Is(err, ErrUnsupported) || errors.Is(err, ErrGone) || netguard.Refused(err) {
+	if errors.Is(err, ErrUnsupported) || errors.Is(err, errGone) || netguard.Refused(err) {
 		return false
 	}
 	refused, ok := errors.AsType[*refusedError](err)
-	return err != nil && (!ok || refused.status >= http.StatusInternalServerError || refused.status == http.StatusTooManyRequests)
+	return err != nil && (!ok || refused.busy || refused.status >= http.StatusInternalServerError)
 }
 
 const maxAnswer = 8 << 20
@@ -195,9 +197,9 @@ func (h Host) call(ctx context.Context, method, path string, body, into any) err
 	case err != nil:
 		return fmt.Errorf("reading the host's answer: %w", err)
 	case resp.StatusCode == http.StatusNotFound:
-		return ErrGone
+		return errGone
 	case resp.StatusCode >= http.StatusMultipleChoices:
-		return &refusedError{resp.StatusCode, short(string(raw), 200)}
+		return &refusedError{resp.StatusCode, excerpt.Of(string(raw), 200), busy(resp)}
 	case into == nil:
 		return nil
 	}
@@ -205,6 +207,12 @@ func (h Host) call(ctx context.Context, method, path string, body, into any) err
 		return fmt.Errorf("reading the host's answer: %w", err)
 	}
 	return nil
+}
+
+// busy says whether too much was asked of the host. GitHub says so by 403, too, with headers that no other refusal has.
+func busy(resp *http.Response) bool {
+	limited := resp.Header.Get("Retry-After") != "" || resp.Header.Get("X-RateLimit-Remaining") == "0"
+	return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusForbidden && limited
 }
 
 func (h Host) authorize(r *http.Request) {
@@ -224,12 +232,4 @@ func (h Host) authorize(r *http.Request) {
 	default:
 		r.Header.Set("Authorization", "Bearer "+h.Token)
 	}
-}
-
-func short(text string, most int) string {
-	letters := []rune(text)
-	if len(letters) <= most {
-		return text
-	}
-	return string(letters[:most-1]) + "…"
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -24,6 +25,7 @@ type host struct {
 	statuses []string
 	calls    []string
 	answer   int // instead of all else
+	header   http.Header
 }
 
 const project = "acme%2Fshop" // GitLab takes a project's path escaped
@@ -31,6 +33,7 @@ const project = "acme%2Fshop" // GitLab takes a project's path escaped
 func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.calls = append(h.calls, r.Method+" "+r.URL.EscapedPath())
 	if h.answer != 0 {
+		maps.Copy(w.Header(), h.header)
 		w.WriteHeader(h.answer)
 		return
 	}
@@ -157,12 +160,20 @@ func TestComment(t *testing.T) {
 }
 
 func TestWhatPasses(t *testing.T) {
-	for status, passing := range map[int]bool{500: true, 502: true, 429: true, 401: false, 403: false, 404: false, 422: false} {
+	wait, spent, left := http.Header{"Retry-After": {"60"}}, http.Header{"X-Ratelimit-Remaining": {"0"}}, http.Header{"X-Ratelimit-Remaining": {"4999"}}
+	for _, c := range []struct {
+		status  int
+		header  http.Header
+		passing bool
+	}{
+		{500, nil, true}, {502, nil, true}, {429, nil, true}, {401, nil, false}, {403, nil, false}, {404, nil, false}, {422, nil, false},
+		{403, wait, true}, {403, spent, true}, {403, left, false}, {401, spent, false},
+	} {
 		at, h := newHost(t, source.GitHub)
-		at.answer = status
+		at.answer, at.header = c.status, c.header
 		err := h.SetStatus(t.Context(), "c0ffee", githost.Status{})
-		if err == nil || githost.Passing(err) != passing || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%d: %v, passing: %t", status, err, githost.Passing(err))
+		if err == nil || githost.Passing(err) != c.passing || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%d %v: %v, passing: %t", c.status, c.header, err, githost.Passing(err))
 		}
 	}
 	if githost.Passing(nil) {

@@ -13,6 +13,14 @@ const (
 	revisionAnnotation = "deployment.kubernetes.io/revision"
 	templateAnnotation = "deprecated.daemonset.template.generation" // a DaemonSet's own count of its templates
 	templateLabel      = "pod-template-generation"
+	appsRevision       = "controller-revision-hash"
+	hashLabel          = "pod-template-hash"
+)
+
+// What Judge reads of the metadata, beside names, owners and times: who keeps less of objects keeps these.
+var (
+	Annotations = []string{revisionAnnotation, templateAnnotation} // of workloads and their ReplicaSets
+	PodLabels   = []string{hashLabel, appsRevision, templateLabel}
 )
 
 // newest finds the pods of a workload's newest revision. Until the controller has seen the newest generation there are none, and
@@ -46,8 +54,6 @@ func newest(workload *unstructured.Unstructured, sets []metav1.PartialObjectMeta
 	return owned(workload, func(*corev1.Pod) bool { return true })
 }
 
-const appsRevision = "controller-revision-hash"
-
 func ofDeployment(workload *unstructured.Unstructured, sets []metav1.PartialObjectMetadata, pods []corev1.Pod) func(*corev1.Pod) bool {
 	revision := workload.GetAnnotations()[revisionAnnotation]
 	for i := range sets {
@@ -58,7 +64,7 @@ func ofDeployment(workload *unstructured.Unstructured, sets []metav1.PartialObje
 	if len(sets) > 0 { // the newest is not there yet
 		return func(*corev1.Pod) bool { return false }
 	}
-	return youngest("pod-template-hash", pods)
+	return youngest(hashLabel, pods)
 }
 
 // owned leaves out the pods of another workload with the same selector.

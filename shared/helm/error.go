@@ -26,7 +26,6 @@ const (
 	CodeRenderFailed    = "chart-render-failed"
 	CodeKubeVersion     = "chart-kube-version"
 	CodeChartLoad       = "chart-load-failed"
-	CodeSchema          = "values-schema-violation"
 	CodeTooLarge        = "chart-output-too-large"
 )
 

@@ -13,6 +13,7 @@ import (
 	"github.com/swell-sh/swell/shared/helmtest"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/release"
+	"github.com/swell-sh/swell/shared/schema"
 )
 
 const widgetCRD = `# the definition of widgets
@@ -137,13 +138,13 @@ func TestRenderProblems(t *testing.T) {
 		},
 		"a schema": {
 			chart:  helmtest.ConfigMaps(1).With("values.schema.json", strictSchema),
-			values: map[string]any{"tls": map[string]any{"on": "hunter22"}}, code: helm.CodeSchema, field: "values.tls.on", hides: "hunter22",
+			values: map[string]any{"tls": map[string]any{"on": "hunter22"}}, code: schema.CodeViolation, field: "values.tls.on", hides: "hunter22",
 		},
 		"a subchart's schema": {
 			chart: helmtest.Chart{
 				"Chart.yaml": sub, "charts/db/Chart.yaml": helmtest.Meta("db", "1.0.0"), "charts/db/values.schema.json": strictSchema,
 			},
-			values: map[string]any{"db": map[string]any{"port": "hunter22"}}, code: helm.CodeSchema, field: "values.db.port", hides: "hunter22",
+			values: map[string]any{"db": map[string]any{"port": "hunter22"}}, code: schema.CodeViolation, field: "values.db.port", hides: "hunter22",
 		},
 		"a template that fails": {
 			chart:  helmtest.Chart{"templates/a.yaml": `{{ fail (printf "bad password %s" .Values.password) }}`},

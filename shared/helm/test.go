@@ -13,13 +13,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/swell-sh/swell/shared/excerpt"
 )
 
-// What is told of a test that failed: the end of its pod's log, which takes as long as a kubelet that is away.
+// What is told of a test that failed: how its containers ended and the end of its pod's log, which takes as long as a kubelet that is away. A kubelet's limit
+// cuts the end off, so that more is read than is told; a cause has 2 KiB.
 const (
-	logLines = 20
-	logBytes = 2048
-	logTime  = 5 * time.Second
+	logLines  = 20
+	readBytes = 64 << 10
+	logBytes  = 1 << 10
+	endBytes  = 512 // of the termination message
+	logTime   = 5 * time.Second
 )
 
 // test runs the chart's tests as Helm does. A test that an earlier run left is deleted first, so that running it twice is running it again.
@@ -67,19 +72,19 @@ func ofPod(ctx context.Context, pods typedcorev1.PodInterface, pod corev1.Pod) s
 		if end := s.State.Terminated; end != nil && end.ExitCode != 0 {
 			fmt.Fprintf(&b, "; container %s ended with code %d", s.Name, end.ExitCode)
 			if end.Message != "" {
-				b.WriteString(": " + clip(strings.TrimSpace(end.Message), logBytes))
+				b.WriteString(": " + clip(strings.TrimSpace(end.Message), endBytes))
 			}
 		}
 	}
-	lines, most := int64(logLines), int64(logBytes)
+	lines, most := int64(logLines), int64(readBytes)
 	stream, err := pods.GetLogs(pod.Name, &corev1.PodLogOptions{TailLines: &lines, LimitBytes: &most}).Stream(ctx)
 	if err != nil {
 		return b.String()
 	}
 	defer func() { _ = stream.Close() }() // only read
-	log, err := io.ReadAll(io.LimitReader(stream, logBytes))
+	log, err := io.ReadAll(io.LimitReader(stream, readBytes))
 	if text := strings.TrimSpace(string(log)); text != "" && err == nil {
-		fmt.Fprintf(&b, "; pod %s wrote: %s", pod.Name, text)
+		fmt.Fprintf(&b, "; pod %s wrote: %s", pod.Name, excerpt.End(text, logBytes))
 	}
 	return b.String()
 }

@@ -63,10 +63,11 @@ func TestChartTestThatFails(t *testing.T) {
 		}
 		return nil
 	})
+	server.SetLog(strings.Repeat(strings.Repeat("x", 299)+"\n", 20) + "FAIL: the end\n")
 	op := newOp(t, server, release.Test, chart, map[string]any{"password": "s3cret-text"})
 	op.Archive = nil
 	got, e := refused(t.Context(), t, op, helm.CodeHookFailed)
-	if e.Object != "Pod/works" || !strings.Contains(e.Cause, "container ask ended with code 7: got 500") || strings.Contains(e.Cause, "s3cret-text") || got.Status != "deployed" {
+	if e.Object != "Pod/works" || !strings.Contains(e.Cause, "container ask ended with code 7: got 500") || !strings.Contains(e.Cause, "FAIL: the end") || strings.Contains(e.Cause, "s3cret-text") || got.Status != "deployed" {
 		t.Errorf("object %q, status %q: %s", e.Object, got.Status, e.Cause)
 	}
 }

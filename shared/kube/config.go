@@ -37,8 +37,8 @@ func WrapTransport(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(o *options) { o.wraps = append(o.wraps, wrap) }
 }
 
-// Timeout limits each request but watches; 30 seconds if not given.
-func Timeout(d time.Duration) Option {
+// timeout limits each request but watches; requestTimeout if not given.
+func timeout(d time.Duration) Option {
 	return func(o *options) { o.timeout = d }
 }
 

@@ -68,6 +68,7 @@ type Server struct {
 	requests []Request
 	delay    time.Duration
 	notReady bool
+	log      string
 	fail     func(*http.Request) *metav1.Status
 	lose     func(*http.Request) bool
 }
@@ -255,6 +256,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, at place) {
 			"major": major, "minor": minor, "gitVersion": s.opts.Version, "gitCommit": "", "gitTreeState": "clean",
 			"buildDate": "2026-01-01T00:00:00Z", "goVersion": "go1.26", "compiler": "gc", "platform": "linux/amd64",
 		})
+	case at.resource == "pods" && at.subresource == "log":
+		s.writeLog(w, r)
 	case at.resource != "":
 		s.serveResource(w, r, at)
 	default:

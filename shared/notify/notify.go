@@ -43,18 +43,18 @@ func (s Senders) Send(ctx context.Context, d Delivery) error {
 	return sender.Send(ctx, d)
 }
 
-// LaterError is that a receiver asks not to be told again before some time is over.
-type LaterError struct {
+// laterError is that a receiver asks not to be told again before some time is over.
+type laterError struct {
 	After time.Duration
 	cause error
 }
 
-func (e *LaterError) Error() string { return e.cause.Error() }
-func (e *LaterError) Unwrap() error { return e.cause }
+func (e *laterError) Error() string { return e.cause.Error() }
+func (e *laterError) Unwrap() error { return e.cause }
 
 // After is how long the receiver asks to be left alone; 0: it does not.
 func After(err error) time.Duration {
-	var later *LaterError
+	var later *laterError
 	if errors.As(err, &later) {
 		return later.After
 	}
@@ -97,7 +97,7 @@ func post(ctx context.Context, client *http.Client, to string, body any, sign fu
 	}
 	err = fmt.Errorf("it answered %s: %s", response.Status, bytes.TrimSpace(answer))
 	if after := retryAfter(response.Header); after > 0 {
-		return &LaterError{After: after, cause: err}
+		return &laterError{After: after, cause: err}
 	}
 	return err
 }

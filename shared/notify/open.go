@@ -12,8 +12,8 @@ import (
 func Open(cfg aws.Config, p netguard.Policy, topicARN string) Senders {
 	client := p.HTTPClient(timeout)
 	return Senders{
-		receiver.Slack:   Slack{Client: client},
-		receiver.Teams:   Teams{Client: client},
+		receiver.Slack:   slack{Client: client},
+		receiver.Teams:   teams{Client: client},
 		receiver.Webhook: Webhook{Client: client},
 		receiver.Email:   Email{Topic: sns.NewFromConfig(cfg), ARN: topicARN},
 	}

@@ -5,11 +5,12 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/receiver"
 )
 
-// Slack sends to incoming webhooks of Slack's.
-type Slack struct{ Client *http.Client }
+// slack sends to incoming webhooks of Slack's.
+type slack struct{ Client *http.Client }
 
 type slackMessage struct {
 	Text   string       `json:"text"` // what a notification of the phone's shows
@@ -27,10 +28,10 @@ type slackText struct {
 	Text string `json:"text"`
 }
 
-const maxSlackText = 2900 // of 3000 that a block takes, in characters
+const maxSlackText = 3000 // of a block
 
 // Send implements Sender.
-func (s Slack) Send(ctx context.Context, d Delivery) error {
+func (s slack) Send(ctx context.Context, d Delivery) error {
 	return post(ctx, s.Client, d.Credential.URL, slackOf(d.Message), nil)
 }
 
@@ -54,22 +55,14 @@ func slackOf(m receiver.Message) slackMessage {
 	if m.Command != "" {
 		facts = append(facts, "`"+escapeSlack(m.Command)+"`")
 	}
-	return slackMessage{Text: out.Text, Blocks: append(out.Blocks, slackBlock{Type: "context", Elements: []slackText{{Type: "mrkdwn", Text: short(strings.Join(facts, "   "))}}})}
+	return slackMessage{Text: out.Text, Blocks: append(out.Blocks, slackBlock{Type: "context", Elements: []slackText{{Type: "mrkdwn", Text: excerpt.Of(strings.Join(facts, "   "), maxSlackText)}}})}
 }
 
 func section(text string) slackBlock {
-	return slackBlock{Type: "section", Text: &slackText{Type: "mrkdwn", Text: short(text)}}
+	return slackBlock{Type: "section", Text: &slackText{Type: "mrkdwn", Text: excerpt.Of(text, maxSlackText)}}
 }
 
 // escapeSlack leaves nothing that Slack takes for a mention or a link: <!channel> in a cause must not wake a team.
 func escapeSlack(text string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
-}
-
-func short(text string) string {
-	runes := []rune(text)
-	if len(runes) <= maxSlackText {
-		return text
-	}
-	return string(runes[:maxSlackText]) + "…"
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/swell-sh/swell/shared/receiver"
 )
 
-// Teams sends Adaptive Cards to workflows of Microsoft Teams' ("When a Teams webhook request is received").
-type Teams struct{ Client *http.Client }
+// teams sends Adaptive Cards to workflows of Microsoft Teams' ("When a Teams webhook request is received").
+type teams struct{ Client *http.Client }
 
 type teamsMessage struct {
 	Type        string            `json:"type"`
@@ -47,7 +47,7 @@ type teamsFact struct {
 }
 
 // Send implements Sender.
-func (s Teams) Send(ctx context.Context, d Delivery) error {
+func (s teams) Send(ctx context.Context, d Delivery) error {
 	return post(ctx, s.Client, d.Credential.URL, teamsOf(d.Message), nil)
 }
 

@@ -1347,7 +1347,7 @@ type ClusterList struct {
 
 // ClusterRelay The watcher inside the cluster; absent if nobody asked for it and none was heard.
 type ClusterRelay struct {
-	// Alive Whether it was heard within three minutes; while nothing happens in the cluster it is silent for five.
+	// Alive Whether it was heard within seven and a half minutes: while nothing happens in the cluster it is silent for five.
 	//
 	// Examples: true
 	Alive bool `json:"alive"`
@@ -2508,10 +2508,10 @@ type LearnedBy string
 
 // LeftBehindRelease A release that stays on a cluster, and that Swell does not know any more.
 type LeftBehindRelease struct {
-	// Deployment The id of the deployment that had it.
+	// Deployment The id of the deployment that had it; absent: it is Swell's own relay.
 	//
 	// Examples: d-01k0v5q8m5
-	Deployment string `json:"deployment"`
+	Deployment string `json:"deployment,omitempty,omitzero"`
 
 	// Namespace The release's namespace.
 	//
@@ -2571,7 +2571,7 @@ type MaxConcurrency = any
 // Examples: 0, 10%
 type MaxFailures = any
 
-// MaxUnreachable How many of all targets may be unreachable before the run stops: a number, or a percentage of them, rounded down. They stop nobody if left out.
+// MaxUnreachable How many of all targets may be unreachable before the run stops: a number, or a percentage of them, rounded down. If left out, they stop it only where they are all of a wave, or the others of it failed.
 //
 // Examples: 5%
 type MaxUnreachable = any
@@ -2605,7 +2605,7 @@ type Member struct {
 	StatusMessage string `json:"statusMessage,omitempty,omitzero"`
 }
 
-// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. At most 24h; none if left out.
+// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. Each batch does. At most 24h, and 25 days for all batches; none if left out.
 //
 // Examples: 5m
 type MinSuccessTime = string
@@ -3401,12 +3401,12 @@ type Rollout struct {
 	// Examples: 0, 10%
 	MaxFailures MaxFailures `json:"maxFailures,omitempty,omitzero"`
 
-	// MaxUnreachable How many of all targets may be unreachable before the run stops: a number, or a percentage of them, rounded down. They stop nobody if left out.
+	// MaxUnreachable How many of all targets may be unreachable before the run stops: a number, or a percentage of them, rounded down. If left out, they stop it only where they are all of a wave, or the others of it failed.
 	//
 	// Examples: 5%
 	MaxUnreachable MaxUnreachable `json:"maxUnreachable,omitempty,omitzero"`
 
-	// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. At most 24h; none if left out.
+	// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. Each batch does. At most 24h, and 25 days for all batches; none if left out.
 	//
 	// Examples: 5m
 	MinSuccessTime MinSuccessTime `json:"minSuccessTime,omitempty,omitzero"`
@@ -4303,7 +4303,7 @@ type Wave struct {
 	// Examples: 0, 10%
 	MaxFailures MaxFailures `json:"maxFailures,omitempty,omitzero"`
 
-	// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. At most 24h; none if left out.
+	// MinSuccessTime How long a target must have been well before anything follows it; it is looked at again then. Each batch does. At most 24h, and 25 days for all batches; none if left out.
 	//
 	// Examples: 5m
 	MinSuccessTime MinSuccessTime `json:"minSuccessTime,omitempty,omitzero"`

@@ -4,10 +4,8 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/cluster"
+	"github.com/swell-sh/swell/shared/watch"
 )
-
-// relaySilent is after how long without a word a relay counts as away; shared/watch decides by the same.
-const relaySilent = 3 * time.Minute
 
 func relayOf(c cluster.Cluster) *ClusterRelay {
 	setup, heard := c.RelaySetup, c.Relay
@@ -16,7 +14,7 @@ func relayOf(c cluster.Cluster) *ClusterRelay {
 	}
 	return &ClusterRelay{
 		Wanted: setup.Wanted, Status: ClusterRelayStatus(setup.Status), Error: setup.Error, ChartVersion: setup.ChartVersion,
-		Alive: !heard.HeardAt.IsZero() && time.Since(heard.HeardAt) < relaySilent, HeardAt: heard.HeardAt, Version: heard.Version,
+		Alive: watch.Alive(heard.HeardAt, time.Now()), HeardAt: heard.HeardAt, Version: heard.Version,
 		Watching: heard.Watching, KeyRotatedAt: setup.KeyRotatedAt, Rotating: setup.Rotating,
 	}
 }

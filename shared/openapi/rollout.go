@@ -112,3 +112,21 @@ func durationOf(d *time.Duration) string {
 	}
 	return rollout.Text(*d)
 }
+
+func (g *WaveGate) gate(at string) (*rollout.Gate, error) {
+	if g == nil {
+		return nil, nil
+	}
+	timeout, err := duration(at, g.Timeout)
+	if err != nil || timeout == nil {
+		return &rollout.Gate{Receiver: g.Receiver, Timeout: rollout.DefaultGateTimeout}, err
+	}
+	return &rollout.Gate{Receiver: g.Receiver, Timeout: *timeout}, nil
+}
+
+func gateOf(g *rollout.Gate) *WaveGate {
+	if g == nil {
+		return nil
+	}
+	return &WaveGate{Receiver: g.Receiver, Timeout: rollout.Text(g.Timeout)}
+}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/webhook"
 )
 
 // Credential is where a receiver is reached, and what is signed with. It prints as [redacted] everywhere; only Marshal gives it away.
@@ -65,15 +66,18 @@ func (c Credential) Validate(kind Kind) error {
 		return problem.Invalid(codeInvalid, "a receiver of kind %s has no URL and no secret", kind).At("url").Try("leave both out; subscribe addresses to the installation's topic")
 	case !kind.HasURL():
 		return nil
-	case kind == Webhook && c.Key == "":
-		return problem.Invalid(codeInvalid, "a webhook needs the secret that its requests are signed with").At("secret").
-			Try(`give "whsec_" and the base64 of 24 to 64 random bytes`)
 	case kind != Webhook && c.Key != "":
 		return problem.Invalid(codeInvalid, "nothing is signed for a receiver of kind %s", kind).At("secret").Try("leave it out: the URL is the secret")
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || len(c.URL) > 2000 { // its text would quote the URL
 		return problem.Invalid(codeInvalid, "the URL cannot be read, or has over 2000 characters").At("url").Try("give the URL whole, beginning with https://")
+	}
+	if kind == Webhook {
+		if _, err := webhook.ParseKey(c.Key); err != nil {
+			return problem.Invalid(codeInvalid, "a webhook needs the secret that its requests are signed with, and this is no key of Standard Webhooks").At("secret").
+				Try(`give "whsec_" and the base64 of 24 to 64 random bytes; swell receiver create makes one`)
+		}
 	}
 	return nil
 }

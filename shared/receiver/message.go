@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/swell-sh/swell/shared/event"
+	"github.com/swell-sh/swell/shared/excerpt"
 )
 
 // Mood is how a message looks: what went well, what somebody should know, what somebody should look at.
@@ -36,7 +37,7 @@ const maxLine = 600
 
 // Compose says an event in words.
 func (r Receiver) Compose(e event.Event) Message {
-	m := Message{Facts: []Fact{{"Organization", e.Org}}, Text: r.Text(e)}
+	m := Message{Facts: []Fact{{"Organization", e.Org}}, Text: r.text(e)}
 	switch family, _, _ := strings.Cut(string(e.Type), "."); {
 	case family == "run" && e.Run != nil:
 		m.ofRun(e)
@@ -105,9 +106,12 @@ func (m *Message) ofRun(e event.Event) {
 	said := verbs[e.Type]
 	m.Mood, m.Title = said.mood, fmt.Sprintf("%s of %s %s", what(e.Run.Type), where(e), said.verb)
 	if o := e.Outcome; o != nil {
-		if missed := o.Failed + o.Unreachable; missed > 0 {
-			m.Title += fmt.Sprintf(" on %d of %d clusters", missed, o.Targets)
-		} else if e.Type == event.RunSucceeded {
+		switch missed := o.Failed + o.Unreachable; {
+		case missed > 0 && e.Type == event.RunFailed:
+			m.Title += fmt.Sprintf(" on %d of %s", missed, plural(o.Targets, "cluster"))
+		case missed > 0:
+			m.Title += fmt.Sprintf(": %d of %s failed", missed, plural(o.Targets, "cluster"))
+		case e.Type == event.RunSucceeded:
 			m.Title += " on " + plural(o.Targets, "cluster")
 		}
 		for _, f := range o.Failures {
@@ -118,7 +122,7 @@ func (m *Message) ofRun(e event.Event) {
 		}
 	}
 	if e.Run.Cause != "" {
-		m.Lines = append(m.Lines, cut(strings.TrimPrefix(e.Run.Code+": "+e.Run.Cause, ": "), maxLine))
+		m.Lines = append(m.Lines, excerpt.Of(strings.TrimPrefix(e.Run.Code+": "+e.Run.Cause, ": "), maxLine))
 	}
 	m.ofRunsFacts(e)
 	if !e.Run.EndedAt.IsZero() && !e.Run.StartedAt.IsZero() {
@@ -145,7 +149,7 @@ func line(f event.Failure) string {
 		text += " (" + f.Code + ")"
 	}
 	if f.Cause != "" {
-		text += ": " + cut(f.Cause, maxLine)
+		text += ": " + excerpt.Of(f.Cause, maxLine)
 	}
 	return text + remedy(f.Remedy)
 }
@@ -176,7 +180,7 @@ func (m *Message) ofRelease(e event.Event) {
 		m.Lines = append(m.Lines, fmt.Sprintf("%s and %s differ from the manifest of revision %d", plural(d.Objects, "object"), plural(d.Fields, "field"), e.Release.Revision))
 	}
 	if e.Type == event.ReleaseUnhealthy && e.Release.HealthMessage != "" {
-		m.Lines = append(m.Lines, cut(e.Release.HealthMessage, maxLine))
+		m.Lines = append(m.Lines, excerpt.Of(e.Release.HealthMessage, maxLine))
 	}
 	m.fact("Namespace", e.Release.Namespace)
 	if e.Group != nil && e.Deployment != nil {
@@ -192,7 +196,7 @@ func (m *Message) ofCluster(e event.Event) {
 	said := verbs[e.Type]
 	m.Mood, m.Title = said.mood, fmt.Sprintf("Cluster %s %s", orID(e.Cluster.Name, e.Cluster.ID), said.verb)
 	if e.Cluster.Cause != "" {
-		m.Lines = append(m.Lines, cut(e.Cluster.Cause, maxLine))
+		m.Lines = append(m.Lines, excerpt.Of(e.Cluster.Cause, maxLine))
 	}
 	m.Command = command(e.Org, "cluster", "get", orID(e.Cluster.Name, e.Cluster.ID))
 }

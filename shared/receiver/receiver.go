@@ -4,10 +4,10 @@ package receiver
 import (
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/swell-sh/swell/shared/event"
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/problem"
 )
 
@@ -125,7 +125,7 @@ func (s State) Sent(err error, at time.Time) State {
 	if err == nil {
 		return State{LastSentAt: at}
 	}
-	s.LastError = cut(err.Error(), 500)
+	s.LastError = excerpt.Of(err.Error(), 500)
 	if s.FailingSince.IsZero() {
 		s.FailingSince = at
 	}
@@ -134,10 +134,3 @@ func (s State) Sent(err error, at time.Time) State {
 
 // SecretName is where a receiver's URL and key are kept.
 func SecretName(org, name string) string { return "swell/" + org + "/receiver/" + name }
-
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/swell-sh/swell/shared/event"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/receiver"
+	"github.com/swell-sh/swell/shared/webhook"
 )
 
 var now = time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
@@ -54,13 +55,15 @@ func TestValidate(t *testing.T) {
 }
 
 func TestCredentials(t *testing.T) {
+	key := webhook.KeyOf(make([]byte, 24)).Text()
 	cases := map[string]struct {
 		kind  receiver.Kind
 		c     receiver.Credential
 		field string
 	}{
 		"slack":              {receiver.Slack, receiver.Credential{URL: "https://hooks.slack.com/x"}, ""},
-		"webhook":            {receiver.Webhook, receiver.Credential{URL: "https://x.example", Key: "whsec_x"}, ""},
+		"webhook":            {receiver.Webhook, receiver.Credential{URL: "https://x.example", Key: key}, ""},
+		"no key":             {receiver.Webhook, receiver.Credential{URL: "https://x.example", Key: "whsec_x"}, "secret"},
 		"email":              {receiver.Email, receiver.Credential{}, ""},
 		"no URL":             {receiver.Teams, receiver.Credential{}, "url"},
 		"a URL without host": {receiver.Slack, receiver.Credential{URL: "/x"}, "url"},
@@ -143,12 +146,17 @@ func TestWants(t *testing.T) {
 // One message says it all: what, where, by whom, each cluster's cause and remedy, and what to type.
 func TestComposeOfARunThatFailed(t *testing.T) {
 	want := receiver.Message{
-		Mood: receiver.Bad, Title: "Deploy of web in group prod succeeded only in part on 3 of 4 clusters",
+		Mood: receiver.Bad, Title: "Deploy of web in group prod succeeded only in part: 3 of 4 clusters failed",
 		Lines: []string{"eu-1 (not-ready): web-1: ImagePullBackOff: shop:9; went back to revision 6: succeeded", "eu-2 (not-ready): web-1: OOMKilled", "c3 (hook-failed): migrate failed"},
 		Facts: []receiver.Fact{{"Organization", "acme"}, {"Generation", "3"}, {"Started by", "ann (api)"}, {"Took", "42s"}}, Command: "swell run get r1 --org acme",
 	}
 	if diff := cmp.Diff(want, given(nil).Compose(failed())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	all := failed()
+	all.Type, all.Outcome.Targets = event.RunFailed, 3
+	if title := given(nil).Compose(all).Title; title != "Deploy of web in group prod failed on 3 of 3 clusters" {
+		t.Errorf("got %q", title)
 	}
 	many := failed()
 	many.Outcome.Failed = 50
@@ -232,7 +240,7 @@ func TestTemplates(t *testing.T) {
 				}
 				return
 			}
-			if got := r.Text(failed()); err != nil || got != c.want {
+			if got := r.Compose(failed()).Text; err != nil || got != c.want {
 				t.Errorf("%v: got %q, want %q", err, got, c.want)
 			}
 		})
@@ -249,7 +257,7 @@ func FuzzTemplate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r := given(func(r *receiver.Receiver) { r.Template, r.Events = text, []string{"*"} })
 		_ = r.Validate()
-		if got := r.Text(failed()); len(got) > 4<<10 {
+		if got := r.Compose(failed()).Text; len(got) > 4<<10 {
 			t.Errorf("a text of %d bytes", len(got))
 		}
 	})

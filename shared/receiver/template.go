@@ -45,9 +45,9 @@ func templateInvalid(err error) error {
 		Try("it sees the event as docs/events.md has it, such as {{.run.id}}; ask with {{with .target.remedy}} for what may be absent")
 }
 
-// Text is what the receiver is told of the event, by its template. It is empty if there is none, or if it fails for this event: the receiver is told
+// text is what the receiver is told of the event, by its template. It is empty if there is none, or if it fails for this event: the receiver is told
 // all the same, in Swell's words.
-func (r Receiver) Text(e event.Event) string {
+func (r Receiver) text(e event.Event) string {
 	if r.Template == "" {
 		return ""
 	}
@@ -82,7 +82,7 @@ func example(kind event.Kind, whole bool) event.Event {
 	e := event.Event{Type: kind.Type}
 	v := reflect.ValueOf(&e).Elem()
 	for _, part := range kind.Parts {
-		name := strings.TrimSuffix(part, "?") // the optional are there but in rare events: Text does without the template then
+		name := strings.TrimSuffix(part, "?") // the optional are there but in rare events: text does without the template then
 		for i := range v.NumField() {
 			if tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ","); tag == name {
 				fill(v.Field(i), whole)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -27,7 +29,8 @@ const (
 // Credential is what a registry is read with; none reads as anybody.
 type Credential struct{ Username, Token string }
 
-// Tags lists the tags of an image. The client's dialer is guarded; the credential goes to the registry, and to its token service as the registry says.
+// Tags lists the tags of an image. The client's dialer is guarded. The credential goes to the registry, and to the token service that the registry names in
+// WWW-Authenticate; of a registry over https, over https alone.
 func Tags(ctx context.Context, guarded *http.Client, registry, image string, c Credential) ([]string, error) {
 	u, err := url.Parse(registry)
 	if err != nil {
@@ -41,7 +44,7 @@ func Tags(ctx context.Context, guarded *http.Client, registry, image string, c C
 	if err != nil {
 		return nil, problem.Invalid("source-invalid", "%s is no repository of registry %s", image, u.Host)
 	}
-	puller, err := remote.NewPuller(remote.WithAuth(authOf(c)), remote.WithTransport(short{guarded}), remote.WithUserAgent("swell"))
+	puller, err := remote.NewPuller(remote.WithAuth(authOf(c)), remote.WithTransport(short{guarded, u}), remote.WithUserAgent("swell"))
 	if err != nil {
 		return nil, fmt.Errorf("preparing to ask registry %s: %w", u.Host, err)
 	}
@@ -81,15 +84,31 @@ func authOf(c Credential) authn.Authenticator {
 	return &authn.Basic{Username: c.Username, Password: c.Token}
 }
 
-// short limits what a registry may send, and follows redirects by the guarded client alone.
-type short struct{ client *http.Client }
+// short limits what a registry may send, and whom it may have the credential sent to.
+type short struct {
+	client   *http.Client
+	registry *url.URL
+}
+
+// inTheClear is a challenge that names a token service over plain http.
+var inTheClear = regexp.MustCompile(`(?i)\brealm="?http:`)
 
 func (s short) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := s.client.Transport.RoundTrip(r)
-	if err == nil {
-		netguard.LimitBody(resp, maxAnswer)
+	secure := s.registry.Scheme == "https"
+	if secure && r.URL.Scheme != "https" { // the library tries it where the address is private
+		return nil, errors.New("the registry is asked over https alone")
 	}
-	return resp, err
+	resp, err := s.client.Transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if secure && slices.ContainsFunc(resp.Header.Values("WWW-Authenticate"), inTheClear.MatchString) {
+		_ = resp.Body.Close()
+		return nil, problem.Invalid("url-refused", "registry %s would have the token sent in the clear to its token service", s.registry.Host).
+			Try("have the registry name its token service by https")
+	}
+	netguard.LimitBody(resp, maxAnswer)
+	return resp, nil
 }
 
 func explained(host, image string, err error) error {

@@ -1,11 +1,14 @@
 package registry_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,5 +80,60 @@ func TestTags(t *testing.T) {
 	}
 	if _, err := registry.Tags(t.Context(), netguard.Policy{}.HTTPClient(time.Second), host.URL, "acme/shop", registry.Credential{}); !problem.Is(err, "url-refused") {
 		t.Errorf("an address that may not be reached: %v", err)
+	}
+}
+
+// A registry sends whoever asks to a token service. Over https it may not name one over http, where the token would be seen.
+func TestTheTokenGoesNowhereInTheClear(t *testing.T) {
+	asked := 0
+	tokens := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "hunter2" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		asked++
+		_, _ = w.Write([]byte(`{"token": "t"}`))
+	})
+	plain := httptest.NewServer(tokens)
+	defer plain.Close()
+	realm := ""
+	registries := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/token":
+			tokens(w, r)
+		case r.Header.Get("Authorization") != "Bearer t":
+			w.Header().Set("WWW-Authenticate", `Bearer service="x",realm="`+realm+`"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			_, _ = w.Write([]byte(`{"name": "acme/shop", "tags": ["1.0.0"]}`))
+		}
+	})
+	overHTTP, overTLS := httptest.NewServer(registries), httptest.NewTLSServer(registries)
+	defer overHTTP.Close()
+	defer overTLS.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(overTLS.Certificate())
+	policy, err := netguard.Parse("127.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		registry, realm string
+		refused         bool
+	}{
+		"https to http":   {overTLS.URL, plain.URL + "/token", true},
+		"https to HTTP":   {overTLS.URL, strings.Replace(plain.URL, "http", "HTTP", 1) + "/token", true},
+		"https to itself": {overTLS.URL, overTLS.URL + "/token", false},
+		"http to itself":  {overHTTP.URL, overHTTP.URL + "/token", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked, realm = 0, c.realm
+			guarded := policy.HTTPClient(10 * time.Second)
+			guarded.Transport = policy.Transport(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+			tags, err := registry.Tags(t.Context(), guarded, c.registry, "acme/shop", registry.Credential{Token: "hunter2"})
+			if problem.Is(err, "url-refused") != c.refused || (asked == 0) != c.refused || (len(tags) == 0) != c.refused {
+				t.Errorf("%v, %v; the token was sent %d times", tags, err, asked)
+			}
+		})
 	}
 }

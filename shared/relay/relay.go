@@ -4,6 +4,19 @@ package relay
 
 import "time"
 
+// Where Swell installs the relay in every cluster.
+const (
+	ReleaseName = "swell-relay"
+	Namespace   = "swell-system"
+)
+
+// Heartbeat is how often a relay is heard while nothing happens; SilentAfter is for how long one may say nothing before it is taken for dead: half a heartbeat
+// more, for what is sent again.
+const (
+	Heartbeat   = 5 * time.Minute
+	SilentAfter = Heartbeat + Heartbeat/2
+)
+
 // Delivery is one signed request of a relay. It may come twice, late and out of order.
 type Delivery struct {
 	Relay    string    `json:"relay"`         // version of the relay

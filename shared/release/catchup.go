@@ -1,7 +1,5 @@
 package release
 
-import "time"
-
 // CatchUp is what a release missed because its cluster did not answer. Who reaches the cluster again starts a run for it, whatever its deployment says of
 // differences: somebody asked for this.
 type CatchUp struct {
@@ -13,10 +11,4 @@ type CatchUp struct {
 // that generation.
 func (r Release) MayCatchUp(generation int) bool {
 	return r.CatchUp != nil && r.CatchUp.Generation == generation && r.Desired != nil && r.Desired.RunID == r.CatchUp.RunID
-}
-
-// DesiredBy is the entry as the state that a run moves its release to.
-func (e PlanEntry) DesiredBy(runID string, seq int64, planHash string, at time.Time) Desired {
-	return Desired{Seq: seq, Generation: e.Generation, RunID: runID, PlanHash: planHash, InputHash: e.InputHash, ChartName: e.ChartName,
-		ChartVersion: e.ChartVersion, Absent: e.Absent, SetAt: at}
 }

@@ -9,8 +9,8 @@ const (
 	LeaseMargin = 65 * time.Second
 	// LeaseSlack is what the lease outlasts the function by, beyond the margin.
 	LeaseSlack = 10 * time.Second
-	// HookReserve is what a verb that waits for hooks leaves of the function's time, to record how it ended.
-	HookReserve = 60 * time.Second
+	// hookReserve is what a verb that waits for hooks leaves of the function's time, to record how it ended.
+	hookReserve = 60 * time.Second
 )
 
 // LeaseEnd is when a lease taken by a function with that deadline ends.
@@ -23,5 +23,5 @@ func StopMutationsAt(leaseEnd time.Time) time.Time { return leaseEnd.Add(-LeaseM
 
 // HookTimeout is how long a verb may wait for hooks.
 func HookTimeout(functionDeadline, now time.Time) time.Duration {
-	return max(functionDeadline.Sub(now)-HookReserve, 10*time.Second)
+	return max(functionDeadline.Sub(now)-hookReserve, 10*time.Second)
 }

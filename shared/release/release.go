@@ -30,10 +30,9 @@ type Health string
 
 // The healths there are.
 const (
-	Progressing   Health = "PROGRESSING"
-	Healthy       Health = "HEALTHY"
-	Unhealthy     Health = "UNHEALTHY"
-	HealthUnknown Health = "UNKNOWN"
+	Progressing Health = "PROGRESSING"
+	Healthy     Health = "HEALTHY"
+	Unhealthy   Health = "UNHEALTHY"
 )
 
 // Release is the canonical item of one release. Only runs move Desired; only a look at the cluster moves Observed.
@@ -106,6 +105,12 @@ type Desired struct {
 	HealthChecks bool // the generation has rules of its own for the health of objects
 	Absent       bool // it should not be there at all
 	SetAt        time.Time
+}
+
+// DesiredBy is the entry as the state that a run moves its release to.
+func (e PlanEntry) DesiredBy(runID string, seq int64, planHash string, at time.Time) Desired {
+	return Desired{Seq: seq, Generation: e.Generation, RunID: runID, PlanHash: planHash, InputHash: e.InputHash, ChartName: e.ChartName,
+		ChartVersion: e.ChartVersion, HealthChecks: e.HealthChecks, Absent: e.Absent, SetAt: at}
 }
 
 // Observed is what the cluster showed. Absent: no record of that name.
@@ -216,13 +221,13 @@ func InSync(d *Desired, o *Observed) bool {
 	return o.Status == "deployed" && o.seen().IsOf(d.InputHash)
 }
 
-// AbsentTimeout is how long, in seconds, a release may take to be gone.
-const AbsentTimeout = 300
+// absentTimeout is how long, in seconds, a release may take to be gone.
+const absentTimeout = 300
 
 // AbsentEntry is the plan entry of a release that should be gone.
 func AbsentEntry(key Key, clusterName string, generation int) PlanEntry {
 	return PlanEntry{
 		ClusterID: key.ClusterID, ClusterName: clusterName, Key: key, Action: Uninstall, Absent: true,
-		InputHash: Digest([]string{"absent", key.Namespace, key.Name}), Generation: generation, Timeout: AbsentTimeout,
+		InputHash: Digest([]string{"absent", key.Namespace, key.Name}), Generation: generation, Timeout: absentTimeout,
 	}
 }

@@ -1,7 +1,6 @@
 package remediation
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/swell-sh/swell/shared/release"
@@ -37,7 +36,7 @@ func Revert(r run.Run, t run.Target, key release.Key, base *release.PlanEntry) (
 	case before.Absent:
 		return takeBack(remedy, r, release.AbsentEntry(key, t.ClusterName, r.Before))
 	case base == nil:
-		return refuse(CodeNothingHealthy, fmt.Sprintf("before this run it had revision %d, which no run has seen healthy", before.Revision))
+		return refuse(CodeNothingHealthy, neverHealthy(before.Revision))
 	default:
 		return takeBack(remedy, r, backTo(*base, before.Revision))
 	}

@@ -25,11 +25,26 @@ type Failure struct {
 	Run         run.Run
 	Target      run.Target
 	Release     release.Release
-	Base        *release.PlanEntry // that Release.Verified was made by; nil: there is none
+	Base        *release.PlanEntry // of the plan that Goal names; nil: there is none
 }
 
+// Goal is the revision that a rollback leads to, and the plan that it was made by: what a run saw healthy last. Of a target that had succeeded and
+// failed a later look, that is the very one that failed: what was there before the run is meant.
+func (f Failure) Goal() (revision int, plan string) {
+	switch before, rel := f.Target.Before, f.Release; {
+	case f.rechecked():
+		return before.Revision, before.PlanHash
+	case rel.Verified != nil:
+		return rel.Healthy, rel.Verified.PlanHash
+	default:
+		return rel.Healthy, ""
+	}
+}
+
+func (f Failure) rechecked() bool { return f.Target.Before != nil && !f.Target.SucceededAt.IsZero() }
+
 // Next is the target's next remedy, and the entry that carries it out unless that is the run's own. A remedy that is Refused changes nothing; no
-// remedy at all: the deployment asks for none.
+// remedy at all: the deployment asks for none, or the run as a whole is taken back.
 func (f Failure) Next() (remedy *run.Remedy, entry *release.PlanEntry) {
 	f.Policy = f.Policy.Named()
 	r := run.Remedy{Number: 1, Tries: 1, Status: run.RemedyRunning, OfCode: f.Code, OfCause: f.Cause}
@@ -40,7 +55,7 @@ func (f Failure) Next() (remedy *run.Remedy, entry *release.PlanEntry) {
 		r.Status, r.Code, r.Cause = run.RemedyRefused, code, cause
 		return &r, nil
 	}
-	if f.Policy.Strategy == deployment.Leave && f.Policy.Retries == 0 || ended[f.Code] {
+	if f.Policy.Strategy == deployment.Leave && f.Policy.Retries == 0 || ended[f.Code] || f.Run.Phase == run.Reverting {
 		return nil, nil
 	}
 	if why, never := never[f.Code]; never {
@@ -64,9 +79,14 @@ func (f Failure) Next() (remedy *run.Remedy, entry *release.PlanEntry) {
 	return takeBack(r, f.Run, *entry)
 }
 
-// TryAgain is the remedy that follows one that went back in order to try again.
+// TryAgain is the remedy that follows one that went back in order to try again. Where the run has turned around meanwhile, it ends there.
 func TryAgain(r run.Run, went run.Remedy) run.Remedy {
-	went.Number, went.Action, went.Plan, went.Status = went.Number+1, run.Retry, r.PlanHash, run.RemedyRunning
+	went.Number++
+	if r.Phase == run.Reverting {
+		went.Status = run.RemedySucceeded
+		return went
+	}
+	went.Action, went.Plan, went.Status = run.Retry, r.PlanHash, run.RemedyRunning
 	return went
 }
 
@@ -84,8 +104,8 @@ func takeBack(r run.Remedy, of run.Run, entry release.PlanEntry) (*run.Remedy, *
 	return &r, &entry
 }
 
-// ended are failures of which the run's end says what there is to say: another run, or a person, has the target.
-var ended = map[string]bool{"canceled": true, "superseded": true}
+// ended are failures of which the run's end says what there is to say: another run, or a person, has the target, or the run was turned around.
+var ended = map[string]bool{"canceled": true, "superseded": true, "reverted": true}
 
 // never are failures after which nothing is written to the target, each with the reason.
 var never = map[string]string{
@@ -111,25 +131,35 @@ func (f Failure) wayBack() (entry *release.PlanEntry, code, cause string) {
 		absent := release.AbsentEntry(rel.Key, f.Target.ClusterName, f.Run.Generation)
 		return &absent, "", ""
 	case deployment.RollBack:
+		revision, plan := f.Goal()
 		switch {
-		case rel.Healthy == 0, f.Target.Before != nil && f.Target.Before.Absent:
+		case f.Target.Before != nil && f.Target.Before.Absent:
+			return nil, CodeNothingHealthy, "the release was not there before this run, so there is no revision to go back to"
+		case revision == 0:
 			return nil, CodeNothingHealthy, "no revision of this release was ever seen healthy, so there is none to go back to"
-		case f.Base == nil || rel.Verified == nil:
-			return nil, CodeNothingHealthy, fmt.Sprintf("revision %d was healthy, and what it was made of is not on record", rel.Healthy)
-		case rel.Observed != nil && rel.Observed.Revision == rel.Healthy && rel.Observed.Status != "deployed":
-			return nil, CodeNothingHealthy, fmt.Sprintf("revision %d, which failed, is the one that was healthy last", rel.Healthy)
+		case rel.Observed != nil && rel.Observed.Revision == revision && rel.Observed.Status != "deployed":
+			return nil, CodeNothingHealthy, fmt.Sprintf("revision %d, which failed, is the one that was healthy last", revision)
+		case plan == "" && f.rechecked():
+			return nil, CodeNothingHealthy, neverHealthy(revision)
+		case plan == "" || f.Base == nil:
+			return nil, CodeNothingHealthy, fmt.Sprintf("revision %d was healthy, and what it was made of is not on record", revision)
 		}
-		back := backTo(*f.Base, rel.Healthy)
+		back := backTo(*f.Base, revision)
 		back.AcrossHandMade = f.Policy.AcrossHandMade
 		return &back, "", ""
 	}
 	return nil, "", ""
 }
 
-// backTo is base as a rollback to that revision. The chart's tests passed when it was found healthy; its workloads are looked at again.
+func neverHealthy(before int) string {
+	return fmt.Sprintf("before this run it had revision %d, which no run has seen healthy", before)
+}
+
+// backTo is base as a rollback to that revision. The chart's tests passed when it was found healthy, and it waits for nobody: what it depends on may be
+// what broke. Its workloads are looked at again.
 func backTo(base release.PlanEntry, revision int) release.PlanEntry {
 	base.Action, base.SeenRevision, base.Capabilities, base.ManifestRef = release.Rollback, 0, "", ""
-	base.Tests = 0
+	base.Tests, base.DependsOn = 0, nil
 	base.TakeBack = release.TakeBack{RollbackTo: revision}
 	return base
 }

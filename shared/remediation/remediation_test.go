@@ -3,6 +3,7 @@ package remediation_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -16,7 +17,7 @@ import (
 var (
 	key     = release.Key{Org: "o", ClusterID: "c", Namespace: "web", Name: "web"}
 	theRun  = run.Run{Org: "o", ID: "r", Type: run.Deploy, Generation: 2, Before: 1, PlanHash: "own"}
-	healthy = release.PlanEntry{PlanHash: "p1", ClusterID: "c", Key: key, Action: release.Install, InputHash: "good", ValuesRef: "v1", Generation: 1, Timeout: 60, SeenRevision: 2, ManifestRef: "m", Tests: 30}
+	healthy = release.PlanEntry{PlanHash: "p1", ClusterID: "c", Key: key, Action: release.Install, InputHash: "good", ValuesRef: "v1", Generation: 1, Timeout: 60, SeenRevision: 2, ManifestRef: "m", Tests: 30, DependsOn: []string{"db"}}
 )
 
 // failed is a release whose revision 4 this run made over revision 3, which was healthy.
@@ -90,7 +91,26 @@ func TestNext(t *testing.T) {
 		"unsafe, though tries are left": {func(f *remediation.Failure) {
 			f.Policy.Retries, f.Policy.RetryOnFailure, f.Code = 2, true, "hook-timeout"
 		}, "", false, "remedy-unsafe"},
-		"the verb never began, rollback": {func(f *remediation.Failure) { f.Release.Observed = &release.Observed{Revision: 3, Status: "deployed"} }, release.Rollback, false, ""},
+		"the look after the bake": {func(f *remediation.Failure) {
+			f.Target.SucceededAt, f.Release.Healthy = time.Unix(1, 0), 4 // its own, which failed since
+		}, release.Rollback, false, ""},
+		"the look after the bake, and ill before": {func(f *remediation.Failure) {
+			f.Target.SucceededAt, f.Release.Healthy, f.Target.Before = time.Unix(1, 0), 4, &run.Before{Revision: 3}
+			f.Base = nil
+		}, "", false, "nothing-healthy"},
+		"the look after the bake of what was there": {func(f *remediation.Failure) {
+			f.Target.SucceededAt, f.Release.Healthy, f.Target.Before = time.Unix(1, 0), 4, &run.Before{Revision: 4, PlanHash: "p1"}
+		}, "", false, "nothing-healthy"},
+		"the look after the bake, first install": {func(f *remediation.Failure) {
+			first(f)
+			f.Target.SucceededAt, f.Release.Healthy, f.Policy = time.Unix(1, 0), 1, uninstall
+		}, release.Uninstall, false, ""},
+		"the run turns around": {func(f *remediation.Failure) { f.Run.Phase = run.Reverting }, "", false, ""},
+		"the run turns around, and tries are left": {func(f *remediation.Failure) {
+			f.Run.Phase, f.Policy.Retries, f.Policy.RetryOnFailure = run.Reverting, 3, true
+		}, "", false, ""},
+		"the run was turned around first": {func(f *remediation.Failure) { f.Code = "reverted" }, "", false, ""},
+		"the verb never began, rollback":  {func(f *remediation.Failure) { f.Release.Observed = &release.Observed{Revision: 3, Status: "deployed"} }, release.Rollback, false, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +142,7 @@ func TestTheEntryOfARollbackIsThatOfTheHealthyRevision(t *testing.T) {
 	remedy, entry := failure(func(f *remediation.Failure) { f.Policy.AcrossHandMade = true }).Next()
 	want := healthy
 	want.PlanHash, want.Action, want.SeenRevision, want.ManifestRef = remedy.Plan, release.Rollback, 0, ""
-	want.Tests = 0
+	want.Tests, want.DependsOn = 0, nil
 	want.TakeBack = release.TakeBack{TakesBack: true, RollbackTo: 3, AcrossHandMade: true}
 	if diff := cmp.Diff(want, *entry); diff != "" {
 		t.Error(diff)
@@ -133,6 +153,34 @@ func TestTheEntryOfARollbackIsThatOfTheHealthyRevision(t *testing.T) {
 	again, same := failure(func(f *remediation.Failure) { f.Policy.AcrossHandMade = true }).Next()
 	if diff := cmp.Diff(remedy, again) + cmp.Diff(entry, same); diff != "" {
 		t.Error("twice is not the same", diff)
+	}
+}
+
+// What succeeded first is what a run saw healthy last: where a later look finds that it failed, it is no place to go back to.
+func TestGoal(t *testing.T) {
+	later := func(before *run.Before) func(*remediation.Failure) {
+		return func(f *remediation.Failure) {
+			f.Release.Healthy, f.Release.Verified = 4, &release.Desired{PlanHash: "own"}
+			f.Target.SucceededAt, f.Target.Before = time.Unix(1, 0), before
+		}
+	}
+	cases := map[string]struct {
+		change   func(*remediation.Failure)
+		revision int
+		plan     string
+	}{
+		"what was healthy last":                 {nil, 3, "p1"},
+		"never healthy":                         {func(f *remediation.Failure) { f.Release.Healthy, f.Release.Verified = 0, nil }, 0, ""},
+		"after the bake: what was there before": {later(&run.Before{Revision: 2, PlanHash: "p0"}), 2, "p0"},
+		"after the bake, and ill before":        {later(&run.Before{Revision: 2}), 2, ""},
+		"after the bake of a first install":     {later(&run.Before{Absent: true}), 0, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			if revision, plan := failure(c.change).Goal(); revision != c.revision || plan != c.plan {
+				t.Errorf("revision %d by %q", revision, plan)
+			}
+		})
 	}
 }
 
@@ -180,6 +228,18 @@ func TestTriesAreCounted(t *testing.T) {
 			t.Fatalf("it was tried %d times, not %d", tries, most)
 		}
 	})
+}
+
+// A way back that was to be followed by another try ends there, once the run has turned around.
+func TestNothingIsTriedInARunThatTurnsAround(t *testing.T) {
+	went := run.Remedy{Number: 1, Tries: 1, Action: release.Rollback, Plan: "back", Revision: 3, Status: run.RemedyRunning, OfCode: "image-pull"}
+	turned := theRun
+	turned.Phase = run.Reverting
+	want := went
+	want.Number, want.Status = 2, run.RemedySucceeded
+	if diff := cmp.Diff(want, remediation.TryAgain(turned, went)); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestAtomic(t *testing.T) {
@@ -231,7 +291,7 @@ func TestRevert(t *testing.T) {
 			if remedy.Action != c.action || remedy.OfCode != c.ofCode || remedy.Code != c.code || !remedy.Reverts {
 				t.Fatalf("got %+v", remedy)
 			}
-			if (entry == nil) != (c.code != "") || entry != nil && (entry.PlanHash != remedy.Plan || entry.TryAgain || !entry.TakesBack) {
+			if (entry == nil) != (c.code != "") || entry != nil && (entry.PlanHash != remedy.Plan || entry.TryAgain || !entry.TakesBack || entry.DependsOn != nil) {
 				t.Errorf("the entry is %+v", entry)
 			}
 			if was := c.target.Remedy; was != nil && (remedy.Number != was.Number+1 || remedy.Tries != was.Tries) {

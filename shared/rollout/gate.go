@@ -41,15 +41,15 @@ func (r Rollout) HasGate() bool {
 	return slices.ContainsFunc(r.Waves, func(w Wave) bool { return w.Gate != nil })
 }
 
-// gate says what the run does before it begins the next wave, if a gate behind an earlier one that it has walked is not open. A rollback walks
-// the other way and asks nobody: what it goes to was let through before.
+// gate says what the run does before it begins the next wave, if a gate behind an earlier one that it has walked is not open. A redrive, which walks what
+// was left, asks them all: they may be what stopped the run before it. A rollback walks the other way and asks nobody: what it goes to was let through before.
 func (r Rollout) gate(s Situation, next string) (step Step, shut bool) {
 	if s.Run.Type == run.Rollback {
 		return Step{}, false
 	}
 	for _, w := range r.Waves[:r.index(next)] {
-		walked := len(s.among(func(t run.Target) bool { return t.Wave == w.Name })) > 0
-		if w.Gate == nil || !walked {
+		walked := slices.ContainsFunc(s.Targets, func(t run.Target) bool { return t.Wave == w.Name })
+		if w.Gate == nil || !walked && s.Run.RedriveOf == "" {
 			continue
 		}
 		g, asked := s.Gates[w.Name]
@@ -64,7 +64,7 @@ func (r Rollout) gate(s Situation, next string) (step Step, shut bool) {
 		case !s.Now.Before(g.Until):
 			return Step{Turn: End, Drop: Drop{Status: run.TargetCanceled, Code: GateFailed, Cause: fmt.Sprintf("nobody opened the gate behind wave %s in time", w.Name)}}, true
 		}
-		return Step{Turn: Await, Reason: run.GateReason(w.Name), Gate: &g, Until: g.Until}, true
+		return Step{Turn: Await, Reason: run.AtGate, Gate: &g, Until: g.Until}, true
 	}
 	return Step{}, false
 }

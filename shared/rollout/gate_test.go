@@ -17,6 +17,9 @@ func TestGateBehindAWave(t *testing.T) {
 		{Name: "unused", Clusters: []string{"z"}, Gate: &rollout.Gate{Receiver: "ci", Timeout: time.Hour}},
 	}}
 	targets := func(canary run.TargetStatus) []run.Target {
+		if canary == "" {
+			return []run.Target{{ClusterID: "b", Status: run.TargetWaiting}}
+		}
 		return []run.Target{{ClusterID: "a", Wave: "canary", Status: canary}, {ClusterID: "b", Status: run.TargetWaiting}}
 	}
 	asked := run.Gate{Wave: "canary", Receiver: "ci", Until: noon.Add(time.Hour)}
@@ -27,7 +30,7 @@ func TestGateBehindAWave(t *testing.T) {
 	}
 	cases := map[string]struct {
 		canary run.TargetStatus
-		kind   run.Type
+		run    run.Run
 		gates  map[string]run.Gate
 		now    time.Time
 		turn   rollout.Turn
@@ -41,7 +44,11 @@ func TestGateBehindAWave(t *testing.T) {
 		"passed, and long ago":   {canary: run.TargetSucceeded, gates: with(run.GatePassed, ""), now: noon.Add(2 * time.Hour), turn: rollout.Walk},
 		"failed":                 {canary: run.TargetSucceeded, gates: with(run.GateFailed, "errors rise"), turn: rollout.End, code: rollout.GateFailed, cause: "errors rise"},
 		"never answered":         {canary: run.TargetSucceeded, gates: with(run.GateAsked, ""), now: noon.Add(time.Hour), turn: rollout.End, code: rollout.GateFailed, cause: "in time"},
-		"a rollback asks nobody": {canary: run.TargetSucceeded, kind: run.Rollback, turn: rollout.Walk},
+		"a rollback asks nobody": {canary: run.TargetSucceeded, run: run.Run{Type: run.Rollback}, turn: rollout.Walk},
+		"nothing was walked":     {turn: rollout.Walk},
+		"a redrive of the rest":  {run: run.Run{RedriveOf: "before"}, turn: rollout.Await},
+		"and it said no again":   {run: run.Run{RedriveOf: "before"}, gates: with(run.GateFailed, "errors rise"), turn: rollout.End, code: rollout.GateFailed, cause: "errors rise"},
+		"of a rollback, neither": {run: run.Run{Type: run.Rollback, RedriveOf: "before"}, turn: rollout.Walk},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -49,15 +56,12 @@ func TestGateBehindAWave(t *testing.T) {
 			if !c.now.IsZero() {
 				now = c.now
 			}
-			s := rollout.Situation{Run: run.Run{Type: run.Deploy}, Targets: targets(c.canary), Gates: c.gates, Now: now}
-			if c.kind != "" {
-				s.Run.Type = c.kind
-			}
+			s := rollout.Situation{Run: c.run, Targets: targets(c.canary), Gates: c.gates, Now: now}
 			got := r.Next(s)
 			if got.Turn != c.turn || got.Drop.Code != c.code || !strings.Contains(got.Drop.Cause, c.cause) {
 				t.Errorf("%+v", got)
 			}
-			if c.turn == rollout.Await && (got.Gate == nil || got.Gate.Receiver != "ci" || got.Reason != "gate canary" || !got.Until.Equal(noon.Add(time.Hour))) {
+			if c.turn == rollout.Await && (got.Gate == nil || got.Gate.Receiver != "ci" || got.Reason != run.AtGate || got.Gate.Wave != "canary" || !got.Until.Equal(noon.Add(time.Hour))) {
 				t.Errorf("%+v", got)
 			}
 		})

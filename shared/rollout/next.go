@@ -58,15 +58,16 @@ type Drop struct {
 	Cause  string
 }
 
-// Next decides what the run does next. Failures beyond a budget stop it; unreachable clusters have a budget of their own. Nothing begins before every
-// target before it is well: it succeeded in this run, was looked at again after its bake, and nothing seen since says otherwise.
+// Next decides what the run does next. Failures beyond a budget stop it; unreachable clusters have a budget of their own, and stop it where nobody of their
+// wave succeeded. Nothing begins before every target before it is well: it succeeded in this run, was looked at again after its bake, and nothing seen since
+// says otherwise.
 func (r Rollout) Next(s Situation) Step {
 	if again := s.among(func(t run.Target) bool {
 		return !t.Status.Done() && !t.SucceededAt.IsZero() && (t.Remedy == nil || !t.Remedy.Reverts)
 	}); len(again) > 0 {
 		return Step{Turn: Walk, Targets: again, Recheck: true} // this step was decided before, and its answer lost
 	}
-	switch cause := r.exhausted(s.Targets); {
+	switch cause := r.exhausted(s.Run, s.Targets); {
 	case s.Stopped != "":
 		return Step{Turn: End, Drop: Drop{Status: s.Stopped}}
 	case s.Run.Phase == run.Reverting:
@@ -127,26 +128,54 @@ func (r Rollout) batch(s Situation, waiting []run.Target, backwards bool) []run.
 	return first(waiting, min(r.atOnce(now, total), MaxBatch))
 }
 
+// tally counts the targets of a wave.
+type tally struct{ total, succeeded, failed, away, other int }
+
 // exhausted says which budget is used up and by what; empty: none is.
-func (r Rollout) exhausted(targets []run.Target) string {
-	total, failed, away := map[string]int{}, map[string]int{}, 0
+func (r Rollout) exhausted(of run.Run, targets []run.Target) string {
+	waves, away := map[string]tally{}, 0
 	for _, t := range targets {
-		total[t.Wave]++
+		n := waves[t.Wave]
+		n.total++
 		switch t.Status {
+		case run.TargetSucceeded:
+			n.succeeded++
 		case run.TargetFailed, run.TargetSuperseded:
-			failed[t.Wave]++
+			n.failed++
 		case run.TargetUnreachable:
+			n.away++
 			away++
+		default:
+			n.other++
 		}
+		waves[t.Wave] = n
 	}
 	for _, t := range targets {
-		n := failed[t.Wave]
-		if most, bounded := r.mayFail(t.Wave, total[t.Wave]); bounded && n > most {
-			return fmt.Sprintf("%d of %d targets %s failed, and at most %d may", n, total[t.Wave], within(t.Wave), most)
+		n := waves[t.Wave]
+		if most, bounded := r.mayFail(t.Wave, n.total); bounded && n.failed > most {
+			return fmt.Sprintf("%d of %d targets %s failed, and at most %d may", n.failed, n.total, within(t.Wave), most)
 		}
 	}
 	if most := r.MaxUnreachable; most != nil && away > most.down(len(targets)) {
 		return fmt.Sprintf("%d of %d targets could not be reached, and at most %d may", away, len(targets), most.down(len(targets)))
+	}
+	return r.lost(of, waves)
+}
+
+// lost says which wave must not be followed, since none of its targets succeeded and some give no answer: what the run brought may be why. A rollback, which
+// may be the cure, goes on.
+func (r Rollout) lost(of run.Run, waves map[string]tally) string {
+	if of.Type == run.Rollback {
+		return ""
+	}
+	for i, w := range r.Waves {
+		n, follows := waves[w.Name], false
+		for later := range waves {
+			follows = follows || r.index(later) > i
+		}
+		if follows && n.other == 0 && n.succeeded == 0 && n.away > 0 {
+			return fmt.Sprintf("no target of wave %s succeeded, and %d of %d could not be reached: this very change may be why they do not answer", w.Name, n.away, n.total)
+		}
 	}
 	return ""
 }

@@ -109,6 +109,7 @@ func (w *world) place(wave string) int {
 func (w *world) mayBegin(step rollout.Step) {
 	wave := step.Targets[0].Wave
 	failed, total, away := map[string]int{}, map[string]int{}, 0
+	answered, lost := map[string]bool{}, map[string]bool{}
 	for _, t := range w.targets {
 		total[t.Wave]++
 		switch t.Status {
@@ -116,7 +117,9 @@ func (w *world) mayBegin(step rollout.Step) {
 			failed[t.Wave]++
 		case run.TargetUnreachable:
 			away++
+			lost[t.Wave] = true
 		case run.TargetSucceeded:
+			answered[t.Wave] = true
 			if bake := w.rollout.Bake(t.Wave); bake > 0 && (t.SucceededAt.IsZero() || t.EndedAt.Sub(t.SucceededAt) < bake) {
 				w.Fatalf("%s begins, and %s has not baked", wave, t.ClusterID)
 			}
@@ -127,6 +130,11 @@ func (w *world) mayBegin(step rollout.Step) {
 			if first := w.place(t.Wave) < w.place(wave); t.Wave != wave && first == (w.run.Type != run.Rollback) {
 				w.Fatalf("%s begins before %s", wave, t.Wave)
 			}
+		}
+	}
+	for name := range lost {
+		if !answered[name] && name != wave && w.run.Type != run.Rollback {
+			w.Fatalf("%s begins, and of %s nobody answers", wave, name)
 		}
 	}
 	for name, n := range failed {

@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -114,6 +115,47 @@ func TestValidate(t *testing.T) {
 			}
 			if p.Code != c.code || p.Field != c.field || err != nil && p.Remedy == "" {
 				t.Errorf("code %q at %q: %v", p.Code, p.Field, err)
+			}
+		})
+	}
+}
+
+// Every batch bakes, one after the other, and the machine that waits for them lives for thirty days.
+func TestBakesOfAllBatches(t *testing.T) {
+	fleet := make([]cluster.Cluster, 50)
+	for i := range fleet {
+		fleet[i] = cluster.Cluster{Name: fmt.Sprint("c", i), Labels: map[string]string{"region": "us"}}
+		if i < 10 {
+			fleet[i].Labels["region"] = "eu"
+		}
+	}
+	us := &cluster.Selector{MatchLabels: map[string]string{"region": "us"}}
+	bakes := func(most string, bake time.Duration) rollout.Limits {
+		return rollout.Limits{MaxConcurrency: amount(most), MinSuccessTime: new(bake)}
+	}
+	eu := func(l rollout.Limits) []rollout.Wave {
+		return []rollout.Wave{{Name: "eu", Selector: &cluster.Selector{MatchLabels: map[string]string{"region": "eu"}}, Limits: l}}
+	}
+	const day = 24 * time.Hour
+	cases := map[string]struct {
+		rollout rollout.Rollout
+		field   string
+	}{
+		"25 batches of a day":           {rollout: rollout.Rollout{Limits: bakes("2", day)}},
+		"50 batches of a day":           {rollout.Rollout{Limits: bakes("1", day)}, "rollout.minSuccessTime"},
+		"50 batches of half a day":      {rollout: rollout.Rollout{Limits: bakes("1", day/2)}},
+		"by percentage":                 {rollout.Rollout{Limits: bakes("2%", day)}, "rollout.minSuccessTime"},
+		"all at once":                   {rollout: rollout.Rollout{Limits: rollout.Limits{MinSuccessTime: new(day)}}},
+		"10 in a wave, and 15":          {rollout: rollout.Rollout{Limits: bakes("40%", day), Waves: eu(bakes("1", day))}},
+		"10 in a wave, and 20 of a day": {rollout.Rollout{Limits: bakes("2", day), Waves: eu(bakes("1", day))}, "rollout.minSuccessTime"},
+		"a wave of 40 of a day":         {rollout.Rollout{Waves: append(eu(rollout.Limits{}), rollout.Wave{Name: "us", Selector: us, Limits: bakes("1", day)})}, "rollout.waves[1].minSuccessTime"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			err := c.rollout.Validate(fleet)
+			p, _ := problem.From(err)
+			if (p == nil) != (c.field == "") || p != nil && (p.Code != "rollout-invalid" || p.Field != c.field || p.Remedy == "") {
+				t.Errorf("%v", err)
 			}
 		})
 	}

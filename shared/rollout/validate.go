@@ -13,6 +13,7 @@ import (
 const (
 	MaxWaves            = 20
 	MaxBake             = 24 * time.Hour
+	MaxBakes            = 25 * MaxBake // of all batches
 	MinProgressDeadline = 10 * time.Second
 	MaxProgressDeadline = time.Hour
 )
@@ -41,6 +42,36 @@ func (r Rollout) Validate(members []cluster.Cluster) error {
 		if err := w.validate(at, members); err != nil {
 			return err
 		}
+	}
+	return r.validateBakes(members)
+}
+
+// validateBakes adds up what the batches of all waves bake: each does.
+func (r Rollout) validateBakes(members []cluster.Cluster) error {
+	sizes := make([]int, len(r.Waves)+1) // the last of clusters in no wave
+	for _, c := range members {
+		sizes[r.index(r.WaveOf(c.Name, c.Labels))]++
+	}
+	left := MaxBakes
+	for i, size := range sizes {
+		name, at := "", "rollout.minSuccessTime"
+		if i < len(r.Waves) {
+			name = r.Waves[i].Name
+			if r.Waves[i].MinSuccessTime != nil {
+				at = fmt.Sprintf("rollout.waves[%d].minSuccessTime", i)
+			}
+		}
+		bake := r.Bake(name)
+		if bake == 0 || size == 0 {
+			continue
+		}
+		most := min(r.atOnce(name, size), MaxBatch)
+		batches := (size + most - 1) / most
+		if batches > int(left/bake) {
+			return problem.Invalid("rollout-invalid", "the batches of the waves would bake for more than %d days one after the other: here %d of them for %s", MaxBakes/MaxBake, batches, Text(bake)).
+				At(at).Try("bake for less long, or raise maxConcurrency, so that there are fewer batches")
+		}
+		left -= time.Duration(batches) * bake
 	}
 	return nil
 }

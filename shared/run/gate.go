@@ -24,18 +24,5 @@ type Gate struct {
 	AnsweredAt time.Time
 }
 
-const gateReason = "gate "
-
 // MaxGateTries is how often a question is put to who does not take it.
 const MaxGateTries = 4
-
-// GateReason is why a run waits for the gate behind a wave.
-func GateReason(wave string) string { return gateReason + wave }
-
-// Gate is the wave behind which the run's machine waits to be let on; none: it waits for something else.
-func (t Turn) Gate() (wave string, is bool) {
-	if len(t.Reason) <= len(gateReason) || t.Reason[:len(gateReason)] != gateReason {
-		return "", false
-	}
-	return t.Reason[len(gateReason):], true
-}

@@ -99,7 +99,7 @@ func (t Target) endedAs(code, cause string) Target {
 	switch code {
 	case "":
 		t.Status = TargetSucceeded
-	case "canceled":
+	case "canceled", "reverted":
 		t.Status = TargetCanceled
 	case "superseded":
 		t.Status = TargetSuperseded

@@ -150,6 +150,7 @@ type Target struct {
 	EndedAt     time.Time
 	Wave        string    // of the roll-out; empty: the last, or there are none
 	SucceededAt time.Time // when it first did, of one that is, or was, looked at again since
+	RecheckedAt time.Time // when it was opened to be looked at again
 }
 
 // Diff counts what a plan would change on one target; Ref leads to the objects and fields.
@@ -158,21 +159,6 @@ type Diff struct {
 	Created, Changed, Deleted, Unchanged int    // objects
 	Destructive                          int    // objects whose change loses something or cannot be done in place
 	Reproducible                         bool   // false: another render may differ from what is shown
-}
-
-// Abandoned is the target as a run leaves it that could not go on. What was begun may have left something behind.
-func (t Target) Abandoned(code, cause string, at time.Time) Target {
-	if t.Status.Done() {
-		return t
-	}
-	if r := t.Remedy; r != nil && r.Back() {
-		t = t.Ended(code, cause)
-		t.EndedAt = at
-		return t
-	}
-	t.LeftBehind = t.Status != TargetWaiting
-	t.Status, t.Code, t.Cause, t.EndedAt = TargetFailed, code, cause, at
-	return t
 }
 
 // Step is one attempt of one state for one target.

@@ -20,7 +20,7 @@ const (
 // Turn is a run's machine as it waits to be told to look what is next.
 type Turn struct {
 	Token  string // of the waiting task
-	Reason string // Paused, Baking, or a GateReason
+	Reason string // Paused, Baking or AtGate
 	Until  time.Time
 }
 
@@ -28,6 +28,7 @@ type Turn struct {
 const (
 	Paused = "paused"
 	Baking = "bake"
+	AtGate = "gate" // the one of its gates that was asked and not answered
 )
 
 // Waits says whether the reason for which the run's machine waits holds still.
@@ -65,20 +66,40 @@ func (r Run) RollsOut() bool {
 	return false
 }
 
-// Pausable refuses to pause a run that has nothing to hold back.
-func (r Run) Pausable() error {
-	if r.Type.OnlyLooks() {
-		return problem.Conflict("run-not-pausable", "run %q only looks", r.ID).Try("cancel it instead")
+// Steerable refuses to pause, resume, cancel or turn around a run that has ended.
+func (r Run) Steerable() error {
+	if r.Status.Done() {
+		return problem.Conflict("run-ended", "run %q ended as %s", r.ID, r.Status).Try("what it did is undone by an update, or by a removal")
 	}
 	return nil
 }
 
-// Revertible refuses to take back what moves no release from one generation to another.
-func (r Run) Revertible() error {
-	if r.Type != Deploy && r.Type != Rollback {
-		return problem.Conflict("run-not-revertible", "a run of type %s cannot be taken back", r.Type).Try("cancel it without rollBack")
+// Pausable refuses to pause a run that has nothing to hold back.
+func (r Run) Pausable() error {
+	switch {
+	case r.Type.OnlyLooks():
+		return problem.Conflict("run-not-pausable", "run %q only looks", r.ID).Try("cancel it instead")
+	case r.Phase == Reverting:
+		return problem.Conflict("run-not-pausable", "run %q takes back what it did, and begins nothing", r.ID).Try("wait for its end, or cancel it: what is not back by then stays")
 	}
 	return nil
+}
+
+// Revertible refuses to take back what moves no release from one generation to another, and a run that goes no further.
+func (r Run) Revertible() error {
+	switch {
+	case r.Type != Deploy && r.Type != Rollback:
+		return problem.Conflict("run-not-revertible", "a run of type %s cannot be taken back", r.Type).Try("cancel it without rollBack")
+	case r.CancelRequested:
+		return problem.Conflict("run-not-revertible", "run %q is canceled, and touches no further target", r.ID).Try("wait for its end, then roll the deployment back")
+	}
+	return nil
+}
+
+// Withdraws says whether the generation of a run that ends goes back with its targets. Not where it stopped half way, nor where it was about some targets
+// alone: the others have the generation.
+func (r Run) Withdraws() bool {
+	return r.Phase == Reverting && !r.CancelRequested && !r.Status.Done() && len(r.Only) == 0
 }
 
 // Why says why a run as a whole did not do what it was to do: a budget kept targets back, or clusters could not be reached. Failed targets say it

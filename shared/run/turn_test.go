@@ -28,6 +28,33 @@ func TestWhichRunsMayBeTurned(t *testing.T) {
 	}
 }
 
+// A run that goes nowhere any more, or the other way, is not steered as one that goes forward.
+func TestWhichRunsMayBeTurnedStill(t *testing.T) {
+	cases := map[string]struct {
+		run                   run.Run
+		pause, revert, steers string // code; empty: it may
+	}{
+		"under way":    {run: run.Run{Status: run.Running}},
+		"paused":       {run: run.Run{Status: run.Running, Paused: true}},
+		"taken back":   {run: run.Run{Status: run.Running, Phase: run.Reverting}, pause: "run-not-pausable"},
+		"canceled":     {run: run.Run{Status: run.Running, CancelRequested: true}, revert: "run-not-revertible"},
+		"it has ended": {run: run.Run{Status: run.Partial}, steers: "run-ended"},
+	}
+	for name, c := range cases {
+		c.run.Type = run.Deploy
+		want := []string{c.pause, c.revert, c.steers}
+		for i, err := range []error{c.run.Pausable(), c.run.Revertible(), c.run.Steerable()} {
+			p, _ := problem.From(err)
+			if p == nil {
+				p = &problem.Problem{}
+			}
+			if p.Code != want[i] || err != nil && (p.Status != 409 || p.Remedy == "") {
+				t.Errorf("%s: %v, want %q", name, err, want[i])
+			}
+		}
+	}
+}
+
 func TestWhatATurnedRunTakesBack(t *testing.T) {
 	touched := run.Target{Status: run.TargetSucceeded, Before: &run.Before{Revision: 1}}
 	cases := map[string]struct {

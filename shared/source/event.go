@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/problem"
 	"github.com/swell-sh/swell/shared/webhook"
 )
@@ -85,16 +87,12 @@ func decode[T any](body []byte) (T, error) {
 
 // printable is what of a text may stand in a table: a delivery's words are a stranger's, even if they are signed.
 func printable(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c == '\uFFFD' {
+	return excerpt.Of(strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c == utf8.RuneError {
 			return -1
 		}
 		return c
-	}, strings.ToValidUTF8(text, ""))
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "")
-	}
-	return text
+	}, text), maxText)
 }
 
 const maxAlso = 20
@@ -137,7 +135,7 @@ func (s Source) Match(e Event) (rules []int, why string) {
 		}
 	}
 	if len(rules) == 0 {
-		why = "no rule is about " + e.Subject()
+		why = "no rule is about " + e.subject()
 	}
 	return rules, why
 }
@@ -163,8 +161,8 @@ func (r Rule) follows(ref string) bool {
 	return r.Branch != "" && ref == heads+r.Branch
 }
 
-// Subject is what the event is about, in a few words.
-func (e Event) Subject() string {
+// subject is what the event is about, in a few words.
+func (e Event) subject() string {
 	switch e.Kind {
 	case ImagePush:
 		return "image " + e.Image
@@ -173,5 +171,3 @@ func (e Event) Subject() string {
 	}
 	return e.Ref
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

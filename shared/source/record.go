@@ -79,6 +79,12 @@ type Intent struct {
 	Commit, Inputs, IfMatch string
 }
 
+// Settled says whether no change is on its way: while one is, nobody knows what is deployed.
+func (s State) Settled() bool { return s.Intent == Intent{} }
+
+// Has says whether that is what is deployed.
+func (s State) Has(inputs string) bool { return s.Settled() && s.Inputs == inputs }
+
 // Message is what goes from the webhook to process-delivery: where to look, and nothing else of the delivery.
 type Message struct {
 	Org      string `json:"org"`

@@ -26,8 +26,8 @@ type Secret struct {
 	Key             string // of the HTTP API, with the role deployer
 }
 
-// RotationTime is how long the secret before stays good.
-const RotationTime = 24 * time.Hour
+// rotationTime is how long the secret before stays good.
+const rotationTime = 24 * time.Hour
 
 const (
 	redacted  = "[redacted]"
@@ -98,7 +98,7 @@ func (s Secret) TLS() (*tls.Config, error) {
 // Rotate puts a new hook secret before the one that is there, which stays good for a day.
 func (s Secret) Rotate(hook string, at time.Time) Secret {
 	if s.Hook != "" && s.Hook != hook {
-		s.Older, s.OlderUntil = s.Hook, at.Add(RotationTime)
+		s.Older, s.OlderUntil = s.Hook, at.Add(rotationTime)
 	}
 	s.Hook = hook
 	return s

@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,7 +85,7 @@ func (r Rule) Key() string {
 
 // Limits of a source.
 const (
-	MaxRules = 50
+	maxRules = 50
 	maxText  = 500
 )
 
@@ -117,16 +118,16 @@ func (s Source) Validate() error {
 			return err
 		}
 	}
-	if len(s.Rules) == 0 || len(s.Rules) > MaxRules {
-		return invalid("rules", "a source has 1 to %d rules", MaxRules).Try("say which deployment follows what")
+	if len(s.Rules) == 0 || len(s.Rules) > maxRules {
+		return invalid("rules", "a source has 1 to %d rules", maxRules).Try("say which deployment follows what")
 	}
 	seen := map[string]bool{}
 	for i, r := range s.Rules {
 		if p := r.validate(s.Kind); p != nil {
-			return p.At("rules[" + itoa(i) + "]." + p.Field)
+			return p.At("rules[" + strconv.Itoa(i) + "]." + p.Field)
 		}
 		if seen[r.Key()] {
-			return invalid("rules["+itoa(i)+"]", "two rules are about deployment %s of group %s", r.ReleaseName, r.Group).Try("give each deployment one rule, or each value of it that is an image's tag")
+			return invalid("rules["+strconv.Itoa(i)+"]", "two rules are about deployment %s of group %s", r.ReleaseName, r.Group).Try("give each deployment one rule, or each value of it that is an image's tag")
 		}
 		seen[r.Key()] = true
 	}

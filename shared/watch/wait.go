@@ -8,15 +8,13 @@ import (
 	"github.com/swell-sh/swell/shared/workflow"
 )
 
-// The times of a wait: how long a relay may be silent before it is taken for dead, and how often, at most, its cluster is looked at for what others
-// changed there.
-const (
-	SilentAfter = 3 * time.Minute
-	LookAgain   = 10 * time.Second
-)
+// LookAgain is how often, at most, a relay's cluster is looked at for what others changed there.
+const LookAgain = 10 * time.Second
 
 // Alive says whether a relay that was heard then is heard still.
-func Alive(heardAt, now time.Time) bool { return !heardAt.IsZero() && now.Sub(heardAt) < SilentAfter }
+func Alive(heardAt, now time.Time) bool {
+	return !heardAt.IsZero() && now.Sub(heardAt) < relay.SilentAfter
+}
 
 // Wait is one task that waits for what becomes of a release's objects. A release has one at most: that of the run that has it.
 type Wait struct {
@@ -50,4 +48,24 @@ func (w Wait) Over(reported Watch) bool {
 		}
 	}
 	return complete > 0 && complete == len(w.Objects)
+}
+
+// Why is why one of the objects does not run, as the relay said of it at the generation that it has now: of one that failed, else of the first that waits.
+// Nil: it said nothing of any.
+func (w Watch) Why(objects []relay.Object) (at int, why *relay.Cause) {
+	for i, o := range objects {
+		known := w.find(o)
+		if known < 0 {
+			continue
+		}
+		said := w.Objects[known]
+		switch {
+		case said.Progress.Cause == nil || said.UID != o.UID || said.Generation != o.Generation:
+		case said.Progress.State == relay.Failed:
+			return i, said.Progress.Cause
+		case why == nil:
+			at, why = i, said.Progress.Cause
+		}
+	}
+	return at, why
 }

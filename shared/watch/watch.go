@@ -4,9 +4,9 @@ package watch
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/relay"
 	"github.com/swell-sh/swell/shared/release"
 )
@@ -30,12 +30,11 @@ type Object struct {
 
 // Fact is one report. Its zero value is none.
 type Fact struct {
-	ID      string
-	UID     string // of the object
-	State   relay.State
-	Cause   *relay.Cause
-	Manager string
-	SeenAt  time.Time
+	ID     string
+	UID    string // of the object
+	State  relay.State
+	Cause  *relay.Cause
+	SeenAt time.Time
 }
 
 // Take remembers what is new among reports of the release. What came before, or is older than what is known, changes nothing. touched says that
@@ -111,7 +110,7 @@ func (o Object) heardAt() time.Time {
 }
 
 func factOf(r relay.Report) Fact {
-	return Fact{ID: r.ID, UID: r.Object.UID, State: r.State, Cause: clip(r.Cause), Manager: r.Manager, SeenAt: r.SeenAt.UTC()}
+	return Fact{ID: r.ID, UID: r.Object.UID, State: r.State, Cause: clip(r.Cause), SeenAt: r.SeenAt.UTC()}
 }
 
 // Valid says whether a report can be one of an object in a cluster.
@@ -133,28 +132,16 @@ func Valid(r relay.Report) bool {
 	return true
 }
 
-// The most bytes that are kept of a cause, about 2 KB in all: of its words the beginning, of the log the end.
+// The most bytes that are kept of a cause, less than 2 KiB in all: of its words the beginning, of the log the end.
 const (
-	maxText  = 768 // of the words, and of the log
-	maxShort = 250 // of the image, and of the pod
-	maxCode  = 64
+	maxText = 768 // of the words, and of the log
+	maxPod  = 253
+	maxCode = 64
 )
 
 func clip(c *relay.Cause) *relay.Cause {
 	if c == nil {
 		return nil
 	}
-	short := *c
-	short.Message, short.Code, short.Image, short.Pod = begin(c.Message, maxText), begin(c.Code, maxCode), begin(c.Image, maxShort), begin(c.Pod, maxShort)
-	if over := len(c.Logs) - maxText; over > 0 {
-		short.Logs = strings.ToValidUTF8(c.Logs[over:], "")
-	}
-	return &short
-}
-
-func begin(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "")
+	return &relay.Cause{Code: excerpt.Of(c.Code, maxCode), Message: excerpt.Of(c.Message, maxText), Pod: excerpt.Of(c.Pod, maxPod), Logs: excerpt.End(c.Logs, maxText)}
 }

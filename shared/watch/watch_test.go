@@ -144,6 +144,38 @@ func TestOver(t *testing.T) {
 	}
 }
 
+func TestWhy(t *testing.T) {
+	web, db := report(2, "", 0).Object, relay.Object{Kind: "StatefulSet", Namespace: "shop", Name: "db", UID: "d", Generation: 1}
+	because := func(code string, r relay.Report) relay.Report { r.Cause = &relay.Cause{Code: code}; return r }
+	about := func(o relay.Object, r relay.Report) relay.Report { r.Object = o; return r }
+	cases := map[string]struct {
+		reports []relay.Report
+		want    string // the code
+		at      int
+	}{
+		"nothing reported":            {},
+		"it failed":                   {[]relay.Report{because("crash-loop", report(2, relay.Failed, 1))}, "crash-loop", 0},
+		"it waits":                    {[]relay.Report{because("unschedulable", report(2, relay.Progressing, 1))}, "unschedulable", 0},
+		"and does so no more":         {[]relay.Report{because("unschedulable", report(2, relay.Progressing, 1)), report(2, relay.Progressing, 2)}, "", 0},
+		"it failed before a change":   {[]relay.Report{because("crash-loop", report(1, relay.Failed, 1))}, "", 0},
+		"it was changed since":        {[]relay.Report{because("crash-loop", report(3, relay.Failed, 1))}, "", 0},
+		"another of the name failed":  {[]relay.Report{because("crash-loop", of("v", report(2, relay.Failed, 1)))}, "", 0},
+		"what failed before a waiter": {[]relay.Report{because("unschedulable", report(2, relay.Progressing, 1)), because("oom-killed", about(db, report(1, relay.Failed, 1)))}, "oom-killed", 1},
+		"without saying why":          {[]relay.Report{report(2, relay.Failed, 1)}, "", 0},
+		"a change by hand says none":  {[]relay.Report{because("x", report(2, relay.Changed, 1))}, "", 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var w watch.Watch
+			w.Take(c.reports, noon.Add(time.Hour))
+			at, why := w.Why([]relay.Object{web, db})
+			if got := why != nil; got != (c.want != "") || got && (why.Code != c.want || at != c.at) {
+				t.Errorf("got %d, %+v", at, why)
+			}
+		})
+	}
+}
+
 func TestATokenIsNotPrinted(t *testing.T) {
 	w := watch.Wait{Token: "sesame"}
 	raw, err := json.Marshal(w)

@@ -366,7 +366,7 @@ type ClientInterface interface {
 	// DeleteCluster Forget a cluster
 	//
 	// Deletes the record and the kept kubeconfig; the cluster itself stays as it is. Refused with 409 while the cluster is a member of a group by name, or
-	// has releases, unless `force` is true: that is for a cluster that is dead.
+	// has releases or its relay, unless `force` is true: that is for a cluster that is dead.
 	//
 	// Corresponds with DELETE /api/v1/orgs/{org}/clusters/{cluster} (the `DeleteCluster` operationId).
 	DeleteCluster(ctx context.Context, org OrgPath, cluster ClusterPath, params *DeleteClusterParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -648,14 +648,15 @@ type ClientInterface interface {
 	//
 	// Asks the run to stop. What a target is in the middle of is finished first; targets that were not begun are left as they are. A pause or a bake
 	// ends within seconds. With `rollBack` the run turns around: the targets that it has changed return to what they were, the last wave first.
-	// 409 when the run has ended, or cannot be turned around.
+	// 409 when the run has ended, or cannot be turned around, since its type has nothing to return to or it was canceled before.
 	//
 	// Corresponds with POST /api/v1/orgs/{org}/runs/{run}/cancel (the `CancelRun` operationId).
 	CancelRun(ctx context.Context, org OrgPath, run RunPath, params *CancelRunParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PauseRun Pause a run
 	//
-	// Begins no further target until the run is resumed; what a target is in the middle of goes on. 409 when the run has ended, or only looks.
+	// Begins no further target until the run is resumed; what a target is in the middle of goes on. 409 when the run has ended, takes back what it did, or only
+	// looks.
 	//
 	// Corresponds with POST /api/v1/orgs/{org}/runs/{run}/pause (the `PauseRun` operationId).
 	PauseRun(ctx context.Context, org OrgPath, run RunPath, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -663,7 +664,7 @@ type ClientInterface interface {
 	// RedriveRun Try a run's failed targets again
 	//
 	// Starts a run of the same type for the targets of an ended run that failed, were canceled or could not be reached, and for no other. Its waves are those
-	// of the deployment. 409 when that run has not ended, when
+	// of the deployment, and the gates of all waves before are asked anew. 409 when that run has not ended, when
 	// none of its targets failed, or when the deployment has another generation now.
 	//
 	// Corresponds with POST /api/v1/orgs/{org}/runs/{run}/redrive (the `RedriveRun` operationId).
@@ -793,8 +794,8 @@ type ClientInterface interface {
 
 	// AnswerGateWithBody Open or shut a gate behind a wave
 	//
-	// The receiver that was asked answers whether the roll-out may go on, signed with its own key. The first answer counts; one that comes twice, late or
-	// after the run has ended changes nothing.
+	// The receiver that was asked answers whether the roll-out may go on, signed with its own key, under the question's id as `Webhook-Id`. The first answer
+	// counts; one that comes twice, late or after the run has ended changes nothing.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -803,8 +804,8 @@ type ClientInterface interface {
 
 	// AnswerGate Open or shut a gate behind a wave
 	//
-	// The receiver that was asked answers whether the roll-out may go on, signed with its own key. The first answer counts; one that comes twice, late or
-	// after the run has ended changes nothing.
+	// The receiver that was asked answers whether the roll-out may go on, signed with its own key, under the question's id as `Webhook-Id`. The first answer
+	// counts; one that comes twice, late or after the run has ended changes nothing.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1414,7 +1415,7 @@ func (c *Client) ImportCluster(ctx context.Context, org OrgPath, body ImportClus
 // DeleteCluster Forget a cluster
 //
 // Deletes the record and the kept kubeconfig; the cluster itself stays as it is. Refused with 409 while the cluster is a member of a group by name, or
-// has releases, unless `force` is true: that is for a cluster that is dead.
+// has releases or its relay, unless `force` is true: that is for a cluster that is dead.
 //
 // Corresponds with DELETE /api/v1/orgs/{org}/clusters/{cluster} (the `DeleteCluster` operationId).
 func (c *Client) DeleteCluster(ctx context.Context, org OrgPath, cluster ClusterPath, params *DeleteClusterParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2016,7 +2017,7 @@ func (c *Client) GetRun(ctx context.Context, org OrgPath, run RunPath, params *G
 //
 // Asks the run to stop. What a target is in the middle of is finished first; targets that were not begun are left as they are. A pause or a bake
 // ends within seconds. With `rollBack` the run turns around: the targets that it has changed return to what they were, the last wave first.
-// 409 when the run has ended, or cannot be turned around.
+// 409 when the run has ended, or cannot be turned around, since its type has nothing to return to or it was canceled before.
 //
 // Corresponds with POST /api/v1/orgs/{org}/runs/{run}/cancel (the `CancelRun` operationId).
 func (c *Client) CancelRun(ctx context.Context, org OrgPath, run RunPath, params *CancelRunParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2033,7 +2034,8 @@ func (c *Client) CancelRun(ctx context.Context, org OrgPath, run RunPath, params
 
 // PauseRun Pause a run
 //
-// Begins no further target until the run is resumed; what a target is in the middle of goes on. 409 when the run has ended, or only looks.
+// Begins no further target until the run is resumed; what a target is in the middle of goes on. 409 when the run has ended, takes back what it did, or only
+// looks.
 //
 // Corresponds with POST /api/v1/orgs/{org}/runs/{run}/pause (the `PauseRun` operationId).
 func (c *Client) PauseRun(ctx context.Context, org OrgPath, run RunPath, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2051,7 +2053,7 @@ func (c *Client) PauseRun(ctx context.Context, org OrgPath, run RunPath, reqEdit
 // RedriveRun Try a run's failed targets again
 //
 // Starts a run of the same type for the targets of an ended run that failed, were canceled or could not be reached, and for no other. Its waves are those
-// of the deployment. 409 when that run has not ended, when
+// of the deployment, and the gates of all waves before are asked anew. 409 when that run has not ended, when
 // none of its targets failed, or when the deployment has another generation now.
 //
 // Corresponds with POST /api/v1/orgs/{org}/runs/{run}/redrive (the `RedriveRun` operationId).
@@ -2331,8 +2333,8 @@ func (c *Client) ReceiveReports(ctx context.Context, org OrgPath, cluster string
 
 // AnswerGateWithBody Open or shut a gate behind a wave
 //
-// The receiver that was asked answers whether the roll-out may go on, signed with its own key. The first answer counts; one that comes twice, late or
-// after the run has ended changes nothing.
+// The receiver that was asked answers whether the roll-out may go on, signed with its own key, under the question's id as `Webhook-Id`. The first answer
+// counts; one that comes twice, late or after the run has ended changes nothing.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2351,8 +2353,8 @@ func (c *Client) AnswerGateWithBody(ctx context.Context, org OrgPath, gate strin
 
 // AnswerGate Open or shut a gate behind a wave
 //
-// The receiver that was asked answers whether the roll-out may go on, signed with its own key. The first answer counts; one that comes twice, late or
-// after the run has ended changes nothing.
+// The receiver that was asked answers whether the roll-out may go on, signed with its own key, under the question's id as `Webhook-Id`. The first answer
+// counts; one that comes twice, late or after the run has ended changes nothing.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7194,7 +7196,7 @@ type ClientWithResponsesInterface interface {
 	// DeleteClusterWithResponse Forget a cluster
 	//
 	// Deletes the record and the kept kubeconfig; the cluster itself stays as it is. Refused with 409 while the cluster is a member of a group by name, or
-	// has releases, unless `force` is true: that is for a cluster that is dead.
+	// has releases or its relay, unless `force` is true: that is for a cluster that is dead.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7514,7 +7516,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Asks the run to stop. What a target is in the middle of is finished first; targets that were not begun are left as they are. A pause or a bake
 	// ends within seconds. With `rollBack` the run turns around: the targets that it has changed return to what they were, the last wave first.
-	// 409 when the run has ended, or cannot be turned around.
+	// 409 when the run has ended, or cannot be turned around, since its type has nothing to return to or it was canceled before.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7523,7 +7525,8 @@ type ClientWithResponsesInterface interface {
 
 	// PauseRunWithResponse Pause a run
 	//
-	// Begins no further target until the run is resumed; what a target is in the middle of goes on. 409 when the run has ended, or only looks.
+	// Begins no further target until the run is resumed; what a target is in the middle of goes on. 409 when the run has ended, takes back what it did, or only
+	// looks.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7533,7 +7536,7 @@ type ClientWithResponsesInterface interface {
 	// RedriveRunWithResponse Try a run's failed targets again
 	//
 	// Starts a run of the same type for the targets of an ended run that failed, were canceled or could not be reached, and for no other. Its waves are those
-	// of the deployment. 409 when that run has not ended, when
+	// of the deployment, and the gates of all waves before are asked anew. 409 when that run has not ended, when
 	// none of its targets failed, or when the deployment has another generation now.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7677,8 +7680,8 @@ type ClientWithResponsesInterface interface {
 
 	// AnswerGateWithBodyWithResponse Open or shut a gate behind a wave
 	//
-	// The receiver that was asked answers whether the roll-out may go on, signed with its own key. The first answer counts; one that comes twice, late or
-	// after the run has ended changes nothing.
+	// The receiver that was asked answers whether the roll-out may go on, signed with its own key, under the question's id as `Webhook-Id`. The first answer
+	// counts; one that comes twice, late or after the run has ended changes nothing.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7687,8 +7690,8 @@ type ClientWithResponsesInterface interface {
 
 	// AnswerGateWithResponse Open or shut a gate behind a wave
 	//
-	// The receiver that was asked answers whether the roll-out may go on, signed with its own key. The first answer counts; one that comes twice, late or
-	// after the run has ended changes nothing.
+	// The receiver that was asked answers whether the roll-out may go on, signed with its own key, under the question's id as `Webhook-Id`. The first answer
+	// counts; one that comes twice, late or after the run has ended changes nothing.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14164,7 +14167,7 @@ func (c *ClientWithResponses) ImportClusterWithResponse(ctx context.Context, org
 // DeleteClusterWithResponse Forget a cluster
 //
 // Deletes the record and the kept kubeconfig; the cluster itself stays as it is. Refused with 409 while the cluster is a member of a group by name, or
-// has releases, unless `force` is true: that is for a cluster that is dead.
+// has releases or its relay, unless `force` is true: that is for a cluster that is dead.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -14676,7 +14679,7 @@ func (c *ClientWithResponses) GetRunWithResponse(ctx context.Context, org OrgPat
 //
 // Asks the run to stop. What a target is in the middle of is finished first; targets that were not begun are left as they are. A pause or a bake
 // ends within seconds. With `rollBack` the run turns around: the targets that it has changed return to what they were, the last wave first.
-// 409 when the run has ended, or cannot be turned around.
+// 409 when the run has ended, or cannot be turned around, since its type has nothing to return to or it was canceled before.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -14691,7 +14694,8 @@ func (c *ClientWithResponses) CancelRunWithResponse(ctx context.Context, org Org
 
 // PauseRunWithResponse Pause a run
 //
-// Begins no further target until the run is resumed; what a target is in the middle of goes on. 409 when the run has ended, or only looks.
+// Begins no further target until the run is resumed; what a target is in the middle of goes on. 409 when the run has ended, takes back what it did, or only
+// looks.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -14707,7 +14711,7 @@ func (c *ClientWithResponses) PauseRunWithResponse(ctx context.Context, org OrgP
 // RedriveRunWithResponse Try a run's failed targets again
 //
 // Starts a run of the same type for the targets of an ended run that failed, were canceled or could not be reached, and for no other. Its waves are those
-// of the deployment. 409 when that run has not ended, when
+// of the deployment, and the gates of all waves before are asked anew. 409 when that run has not ended, when
 // none of its targets failed, or when the deployment has another generation now.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -14941,8 +14945,8 @@ func (c *ClientWithResponses) ReceiveReportsWithResponse(ctx context.Context, or
 
 // AnswerGateWithBodyWithResponse Open or shut a gate behind a wave
 //
-// The receiver that was asked answers whether the roll-out may go on, signed with its own key. The first answer counts; one that comes twice, late or
-// after the run has ended changes nothing.
+// The receiver that was asked answers whether the roll-out may go on, signed with its own key, under the question's id as `Webhook-Id`. The first answer
+// counts; one that comes twice, late or after the run has ended changes nothing.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14957,8 +14961,8 @@ func (c *ClientWithResponses) AnswerGateWithBodyWithResponse(ctx context.Context
 
 // AnswerGateWithResponse Open or shut a gate behind a wave
 //
-// The receiver that was asked answers whether the roll-out may go on, signed with its own key. The first answer counts; one that comes twice, late or
-// after the run has ended changes nothing.
+// The receiver that was asked answers whether the roll-out may go on, signed with its own key, under the question's id as `Webhook-Id`. The first answer
+// counts; one that comes twice, late or after the run has ended changes nothing.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -24,17 +24,13 @@ import (
 	"github.com/swell-sh/swell/shared/relay"
 )
 
-// What Helm and the controllers write on objects.
+// What Helm writes on objects.
 const (
 	managedByHelm       = "app.kubernetes.io/managed-by=Helm"
 	nameAnnotation      = "meta.helm.sh/release-name"
 	namespaceAnnotation = "meta.helm.sh/release-namespace"
-	revisionAnnotation  = "deployment.kubernetes.io/revision"
-	templateAnnotation  = "deprecated.daemonset.template.generation"
 	byOwner             = "owner"
 )
-
-var revisionLabels = []string{"pod-template-hash", "controller-revision-hash", "pod-template-generation"}
 
 const (
 	settle = 250 * time.Millisecond // many changes of a workload's pods are one look at it
@@ -42,15 +38,8 @@ const (
 	again  = 15 * time.Second       // a claim's events are no change of the claim
 )
 
-// judged are the kinds whose progress is told. Of the touched, only what others do to them is.
+// Of the touched kinds, only what others do to them is told.
 var (
-	judged = map[string]schema.GroupVersionResource{
-		"Deployment":            {Group: "apps", Version: "v1", Resource: "deployments"},
-		"StatefulSet":           {Group: "apps", Version: "v1", Resource: "statefulsets"},
-		"DaemonSet":             {Group: "apps", Version: "v1", Resource: "daemonsets"},
-		"Job":                   {Group: "batch", Version: "v1", Resource: "jobs"},
-		"PersistentVolumeClaim": {Version: "v1", Resource: "persistentvolumeclaims"},
-	}
 	touched = map[string]schema.GroupVersionResource{
 		"ConfigMap":               {Version: "v1", Resource: "configmaps"},
 		"Service":                 {Version: "v1", Resource: "services"},
@@ -111,11 +100,11 @@ func New(c Clients, sink func(relay.Report), tellLogs bool, log *slog.Logger) (*
 		f.pods.AddIndexers(cache.Indexers{byOwner: ownerOf}), f.sets.AddIndexers(cache.Indexers{byOwner: ownerOf}),
 		f.handle(f.pods, f.podChanged), f.handle(f.sets, f.setChanged),
 	}
-	for kind, resource := range judged {
-		informer := whole.ForResource(resource).Informer()
-		f.workloads[kind] = informer
-		errs = append(errs, informer.SetTransform(stripWorkload), f.handleTouches(informer, kind),
-			f.handle(informer, func(m metav1.Object) { f.look(kind, m) }))
+	for _, k := range relay.Followed {
+		informer := whole.ForResource(schema.GroupVersionResource{Group: k.Group, Version: k.Version, Resource: k.Resource}).Informer()
+		f.workloads[k.Kind] = informer
+		errs = append(errs, informer.SetTransform(stripWorkload), f.handleTouches(informer, k.Kind),
+			f.handle(informer, func(m metav1.Object) { f.look(k.Kind, m) }))
 		f.synced = append(f.synced, informer.HasSynced)
 	}
 	for kind, resource := range touched {

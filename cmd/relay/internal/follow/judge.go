@@ -17,14 +17,16 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/health"
 	"github.com/swell-sh/swell/shared/relay"
 )
 
 const (
-	lookTime = 5 * time.Second // for a pod's log or a claim's events
-	logLines = 20
-	logBytes = 2 << 10
+	lookTime  = 5 * time.Second // for a pod's log or a claim's events
+	logLines  = 20
+	readBytes = 64 << 10 // a kubelet's limit cuts the end off: more is read than is told
+	logBytes  = 2 << 10
 )
 
 // memory is what was told of each object. It is not written to disk: a relay that starts again tells what it sees under the same ids, and whoever
@@ -196,14 +198,14 @@ func (f *Follower) lastLines(ctx context.Context, pods []corev1.Pod, name string
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	lines, limit := int64(logLines), int64(logBytes)
+	lines, limit := int64(logLines), int64(readBytes)
 	raw, err := f.typed.CoreV1().Pods(pods[i].Namespace).GetLogs(name, &corev1.PodLogOptions{
 		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &limit,
 	}).DoRaw(ctx)
 	if err != nil || len(raw) == 0 {
 		raw = []byte(message)
 	}
-	return strings.ToValidUTF8(string(raw[max(0, len(raw)-logBytes):]), "?")
+	return excerpt.End(string(raw), logBytes)
 }
 
 // ended finds a pod's container that ended badly.

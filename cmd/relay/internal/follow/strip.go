@@ -1,10 +1,14 @@
 package follow
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/swell-sh/swell/shared/health"
 )
 
 // What the caches hold of an object is what is judged by, and no more: that is what keeps thousands of pods in little memory.
@@ -12,9 +16,9 @@ import (
 const maxTermination = 2 << 10
 
 // slim strips the metadata that every object has. Of managedFields it keeps who and when.
-func slim(m metav1.Object, annotations ...string) {
+func slim(m metav1.Object) {
 	kept := map[string]string{}
-	for _, name := range append(annotations, nameAnnotation, namespaceAnnotation) {
+	for _, name := range slices.Concat(health.Annotations, []string{nameAnnotation, namespaceAnnotation}) {
 		if value, ok := m.GetAnnotations()[name]; ok {
 			kept[name] = value
 		}
@@ -30,7 +34,7 @@ func slim(m metav1.Object, annotations ...string) {
 // stripMetadata is the transform of ReplicaSets and of what is followed by its metadata alone.
 func stripMetadata(obj any) (any, error) {
 	if m, ok := obj.(*metav1.PartialObjectMetadata); ok {
-		slim(m, revisionAnnotation)
+		slim(m)
 		m.SetLabels(nil)
 	}
 	return obj, nil
@@ -47,7 +51,7 @@ func stripSet(obj any) (any, error) {
 // stripWorkload is that of workloads and claims: without their pods' template, which is most of them.
 func stripWorkload(obj any) (any, error) {
 	if u, ok := obj.(*unstructured.Unstructured); ok {
-		slim(u, revisionAnnotation, templateAnnotation)
+		slim(u)
 		u.SetLabels(nil)
 		unstructured.RemoveNestedField(u.Object, "spec", "template")
 		unstructured.RemoveNestedField(u.Object, "spec", "volumeClaimTemplates")
@@ -69,7 +73,7 @@ func stripPod(obj any) (any, error) {
 		Name: p.Name, Namespace: p.Namespace, UID: p.UID, ResourceVersion: p.ResourceVersion, Labels: map[string]string{},
 		OwnerReferences: owner(p), DeletionTimestamp: p.DeletionTimestamp, CreationTimestamp: p.CreationTimestamp,
 	}}
-	for _, label := range revisionLabels {
+	for _, label := range health.PodLabels {
 		if value, ok := p.Labels[label]; ok {
 			kept.Labels[label] = value
 		}

@@ -27,7 +27,6 @@ const (
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
 	maxAsked     = 10 * time.Minute // of Retry-After
-	beatIdle     = 5 * time.Minute
 	beatBusy     = time.Minute
 )
 
@@ -97,7 +96,7 @@ func (s *Sender) await(ctx context.Context) bool {
 		if s.Outbox.Len() > 0 {
 			return sleep(ctx, gather)
 		}
-		tick := time.NewTimer(min(beatBusy, time.Until(s.beatAt.Add(beatIdle)))) // whether it is busy is asked again meanwhile
+		tick := time.NewTimer(min(beatBusy, time.Until(s.beatAt.Add(relay.Heartbeat)))) // whether it is busy is asked again meanwhile
 		select {
 		case <-ctx.Done():
 			tick.Stop()
@@ -111,7 +110,7 @@ func (s *Sender) await(ctx context.Context) bool {
 
 // due says whether it is time for a heartbeat.
 func (s *Sender) due() bool {
-	every := beatIdle
+	every := relay.Heartbeat
 	if _, busy := s.Follows(); busy {
 		every = beatBusy
 	}

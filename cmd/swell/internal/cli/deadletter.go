@@ -51,9 +51,12 @@ It asks AWS, with the credentials of the environment: AWS_REGION, AWS_ACCESS_KEY
 				if len(args) > 0 && !slices.Contains(args, q.Name) || q.Messages == 0 {
 					continue
 				}
-				moved, err := installation.Redrive(cmd.Context(), q)
-				if moved > 0 {
-					a.say("%s: %d tried again", q.Name, moved)
+				done, err := installation.Redrive(cmd.Context(), q)
+				if done.Moved > 0 {
+					a.say("%s: %d tried again", q.Name, done.Moved)
+				}
+				if done.Left > 0 {
+					a.say("%s: %d left: %s", q.Name, done.Left, done.Reason)
 				}
 				if err != nil {
 					return refusedByAWS(err)

@@ -26,7 +26,7 @@ type deployFlags struct {
 	installOnJoin                          bool
 	removalLimit                           int
 	remediation                            remediationFlags
-	gates                                  gateFlags
+	requirements                           requirementFlags
 	rollout                                rolloutFlags
 	watch                                  watchFlags
 }
@@ -71,7 +71,7 @@ func (f *deployFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.reset, "reset-values", false, "begin from the chart's values, also where no value is given")
 	f.values.register(cmd)
 	f.remediation.register(cmd)
-	f.gates.register(cmd)
+	f.requirements.register(cmd)
 	f.rollout.register(cmd)
 	flags.StringArrayVar(&f.secret, "secret-path", nil, "the path of a value that is masked when it is read, such as auth.password; may be repeated; replaces those it has")
 	cmd.MarkFlagsMutuallyExclusive("reuse-values", "reset-values")
@@ -83,10 +83,7 @@ func (a *app) deploy(cmd *cobra.Command, release string, f deployFlags) (accepte
 	ctx := cmd.Context()
 	request, err := a.deployRequest(cmd, f)
 	if err == nil {
-		err = f.gates.set(a, cmd, &request)
-	}
-	if err == nil {
-		err = f.rollout.set(a, cmd, &request)
+		err = f.requirements.set(a, cmd, &request)
 	}
 	if err != nil {
 		return accepted, err
@@ -100,6 +97,9 @@ func (a *app) deploy(cmd *cobra.Command, release string, f deployFlags) (accepte
 		return accepted, fmt.Errorf("there is no deployment %s on group %s yet; give --chart to make it", release, f.group)
 	}
 	f.remediation.set(cmd, &request, was.Remediation)
+	if err := f.rollout.set(a, cmd, &request, was.Rollout); err != nil {
+		return accepted, err
+	}
 	if request.Name, err = a.chartRef(ctx, f.chart); err != nil {
 		return accepted, err
 	}

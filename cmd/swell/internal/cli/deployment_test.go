@@ -103,6 +103,9 @@ func (in *installation) UpdateDeployment(w http.ResponseWriter, r *http.Request,
 			in.planOf(w, *d, 1)
 			return
 		}
+		if request.Rollout != nil {
+			d.Rollout = request.Rollout
+		}
 		d.NewestGeneration++
 		d.Generation = d.NewestGeneration
 		in.accept(w, openapi.RunTypeDeploy, d)
@@ -238,11 +241,14 @@ func (in *installation) at(run openapi.RunDetails, stage int) openapi.RunDetails
 	for i := range run.Targets {
 		target := &run.Targets[i]
 		target.StartedAt, target.Action = epoch.Add(2*time.Second), openapi.ActionInstall
-		switch broken := in.find(target.ClusterName).Cloud == "broken"; {
+		switch cloud := in.find(target.ClusterName).Cloud; {
 		case stage == 1:
 			target.Status = openapi.RunTargetStatusDeploying
 			run.Counts.Running++
-		case broken:
+		case cloud == "broken", cloud == "unjudged":
+			if cloud == "unjudged" {
+				target.Remedy = &openapi.Remedy{Status: openapi.RemedyStatusFailed, Code: "function-died", Cause: "signal: killed"}
+			}
 			target.Status, target.Code, target.Cause, target.LeftBehind = openapi.RunTargetStatusFailed, "not-ready", "0 of 2 replicas\nare ready", true
 			target.LearnedBy = openapi.LearnedByRelay
 			run.Counts.Failed++

@@ -84,7 +84,7 @@ func remedied(r *openapi.Remedy) string {
 		back = fmt.Sprintf("rollback to revision %d", r.Revision)
 	}
 	switch why := because(r.Code, r.Cause); {
-	case r.Status == openapi.RemedyStatusRefused:
+	case r.Status == openapi.RemedyStatusRefused, r.Action == "": // nothing was tried
 		return "not remedied: " + why
 	case r.Action == openapi.RemedyActionRetry:
 		return "tried again after it had failed " + many(r.Tries, "time")

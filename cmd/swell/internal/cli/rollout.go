@@ -27,7 +27,7 @@ type rolloutFlags struct {
 func (f *rolloutFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.file, "rollout", "", "a YAML file with waves and budgets, as in docs/rollout.md; {} for all targets at once; kept if never said again")
-	flags.StringSliceVar(&f.canary, "canary", nil, "the cluster that is first; with commas, several")
+	flags.StringSliceVar(&f.canary, "canary", nil, "the cluster that is first; with commas, several; the other waves stay")
 	flags.DurationVar(&f.bake, "bake", 0, "how long the canary must have been well before the others begin, such as 5m")
 	flags.StringVar(&f.maxConcurrency, "max-concurrency", "", "how many targets are walked side by side: a number or a percentage")
 	flags.StringVar(&f.maxFailures, "max-failures", "", "how many targets of a wave may fail before the run stops: a number or a percentage")
@@ -37,8 +37,8 @@ func (f *rolloutFlags) register(cmd *cobra.Command) {
 	}
 }
 
-// set puts into request what the flags say.
-func (f rolloutFlags) set(a *app, cmd *cobra.Command, request *openapi.DeploymentRequest) error {
+// set puts into request what the flags say; the parts of the roll-out that none names stay as they were.
+func (f rolloutFlags) set(a *app, cmd *cobra.Command, request *openapi.DeploymentRequest, was *openapi.Rollout) error {
 	if f.file != "" {
 		raw, err := a.readFile(f.file, maxRollout)
 		if err != nil {
@@ -58,22 +58,38 @@ func (f rolloutFlags) set(a *app, cmd *cobra.Command, request *openapi.Deploymen
 	if !slices.ContainsFunc(simple, changed) {
 		return nil
 	}
-	request.Rollout = &openapi.Rollout{MaxConcurrency: textOrNone(f.maxConcurrency), MaxFailures: textOrNone(f.maxFailures), MaxUnreachable: textOrNone(f.maxUnreachable)}
+	request.Rollout = &openapi.Rollout{}
+	if was != nil {
+		*request.Rollout = *was
+	}
+	if f.maxConcurrency != "" {
+		request.Rollout.MaxConcurrency = f.maxConcurrency
+	}
+	if f.maxFailures != "" {
+		request.Rollout.MaxFailures = f.maxFailures
+	}
+	if f.maxUnreachable != "" {
+		request.Rollout.MaxUnreachable = f.maxUnreachable
+	}
 	if len(f.canary) > 0 {
-		wave := openapi.Wave{Name: "canary", Clusters: f.canary, MaxFailures: 0}
-		if f.bake > 0 {
-			wave.MinSuccessTime = rollout.Text(f.bake)
-		}
-		request.Rollout.Waves = []openapi.Wave{wave}
+		request.Rollout.Waves = f.waves(request.Rollout.Waves)
 	}
 	return nil
 }
 
-func textOrNone(text string) any {
-	if text == "" {
-		return nil
+// waves are those that there were, with the flags' clusters in the one that is called canary; where there was none, it is the first.
+func (f rolloutFlags) waves(were []openapi.Wave) []openapi.Wave {
+	const canary = "canary"
+	waves := slices.Clone(were)
+	i := slices.IndexFunc(waves, func(w openapi.Wave) bool { return w.Name == canary })
+	if i < 0 {
+		i, waves = 0, slices.Insert(waves, 0, openapi.Wave{Name: canary, MaxFailures: 0})
 	}
-	return text
+	waves[i].Clusters, waves[i].Selector = f.canary, nil
+	if f.bake > 0 {
+		waves[i].MinSuccessTime = rollout.Text(f.bake)
+	}
+	return waves
 }
 
 // withWave adds a column for the waves, if there are any.

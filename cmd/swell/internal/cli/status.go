@@ -70,7 +70,7 @@ func statusTable(d openapi.Deployment) *table {
 	if policy := onFailure(d.Remediation, d.Atomic); policy != "" {
 		t.notes = append(t.notes, "on failure: "+policy)
 	}
-	t.notes = append(t.notes, gatesOf(d)...)
+	t.notes = append(t.notes, requirementsOf(d)...)
 	t.notes = append(t.notes, wavesOf(d.Rollout)...)
 	if len(d.TargetClusters) == 0 {
 		t.notes = append(t.notes, "it has no targets; the group has no members")

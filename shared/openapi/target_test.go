@@ -30,11 +30,14 @@ func TestHeldBack(t *testing.T) {
 		schedule group.Reconcile
 		want     openapi.HeldBack
 	}{
-		"a window is closed":       {func(*deployment.Deployment, *release.Release) {}, morning, openapi.HeldBack{By: "window", Until: now.Add(6 * time.Hour)}},
-		"it never opens":           {func(*deployment.Deployment, *release.Release) {}, group.Reconcile{Windows: []group.Window{{Deny: true}}}, openapi.HeldBack{By: "window"}},
-		"there is no window":       {func(*deployment.Deployment, *release.Release) {}, group.Reconcile{}, openapi.HeldBack{}},
-		"nothing differs":          {func(_ *deployment.Deployment, r *release.Release) { r.Drift = nil }, morning, openapi.HeldBack{}},
-		"it is only detected":      {func(d *deployment.Deployment, _ *release.Release) { d.Mode = deployment.Detect }, morning, openapi.HeldBack{}},
+		"a window is closed":  {func(*deployment.Deployment, *release.Release) {}, morning, openapi.HeldBack{By: "window", Until: now.Add(6 * time.Hour)}},
+		"it never opens":      {func(*deployment.Deployment, *release.Release) {}, group.Reconcile{Windows: []group.Window{{Deny: true}}}, openapi.HeldBack{By: "window"}},
+		"there is no window":  {func(*deployment.Deployment, *release.Release) {}, group.Reconcile{}, openapi.HeldBack{}},
+		"nothing differs":     {func(_ *deployment.Deployment, r *release.Release) { r.Drift = nil }, morning, openapi.HeldBack{}},
+		"it is only detected": {func(d *deployment.Deployment, _ *release.Release) { d.Mode = deployment.Detect }, morning, openapi.HeldBack{}},
+		"it missed a run, whatever the mode": {func(d *deployment.Deployment, r *release.Release) {
+			d.Mode, r.CatchUp = deployment.Detect, &release.CatchUp{Generation: 1}
+		}, morning, openapi.HeldBack{By: "window", Until: now.Add(6 * time.Hour)}},
 		"a newer generation waits": {func(d *deployment.Deployment, _ *release.Release) { d.Generation = 2 }, morning, openapi.HeldBack{}},
 	}
 	for name, c := range cases {

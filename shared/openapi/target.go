@@ -17,7 +17,7 @@ func checkErrorOf(e *release.CheckError) CheckError {
 
 // HeldBackOf says whether a window holds back what reconcile would do about a release of the deployment.
 func HeldBackOf(d deployment.Deployment, rel release.Release, schedule group.Reconcile, now time.Time) HeldBack {
-	if d.Mode != deployment.Correct || d.Deleting || rel.Desired == nil || rel.Desired.Generation != d.Generation || !rel.Correction(now).Writes() || schedule.Open(now) {
+	if !d.Corrects(rel) || !rel.Correction(now).Writes() || schedule.Open(now) {
 		return HeldBack{}
 	}
 	return HeldBack{By: "window", Until: schedule.OpensAt(now)}

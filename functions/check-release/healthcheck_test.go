@@ -13,7 +13,7 @@ import (
 )
 
 // What does not pass by itself fails a release at once; the user's rules and the chart's tests stand after Kubernetes' own readiness.
-func TestGates(t *testing.T) {
+func TestWhatATargetMustPass(t *testing.T) {
 	m := &memory{server: kubetest.New(t, kubetest.Options{}), release: release.Release{Key: key, Owner: release.OwnedByDeployment("d")}}
 	m.server.Put(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": key.Namespace}})
 	h := m.handler()
@@ -44,13 +44,13 @@ func TestGates(t *testing.T) {
 	m.entry.Tests, m.entry.TakesBack = 0, false
 
 	service := deployment.HealthCheck{APIVersion: "v1", Kind: "Service", Current: "spec.type == 'ClusterIP'"}
-	m.entry.HealthChecks, m.generation.HealthChecks = true, []deployment.HealthCheck{service}
+	m.release.Desired.HealthChecks, m.generation.HealthChecks = true, []deployment.HealthCheck{service}
 	wants(look(false), "", "", 1)
 	m.generation.HealthChecks[0].Current = "has(status.loadBalancer.ingress)"
 	wants(look(false), taskerr.NotReady, "not-ready", 1)
 	m.generation.HealthChecks[0].Kind = "Ingress"
 	wants(look(false), taskerr.TargetFailed, "health-check-unmatched", 1)
-	m.entry.HealthChecks = false
+	m.release.Desired.HealthChecks = false
 
 	m.server.SetReady(false)
 	wants(m.apply(t, h, release.Upgrade, "two", 0), taskerr.NotReady, "not-ready", 1)

@@ -27,12 +27,12 @@ type Tests struct {
 
 // Limits on what a target must pass.
 const (
-	MaxHealthChecks    = 10
+	maxHealthChecks    = 10
 	MaxExpression      = 1000 // characters of one
-	MaxDependencies    = 20
-	MinTestTimeout     = 10
-	MaxTestTimeout     = 480 // a function's time, less what it needs around the tests
-	DefaultTestTimeout = 300
+	maxDependencies    = 20
+	minTestTimeout     = 10
+	maxTestTimeout     = 480 // a function's time, less what it needs around the tests
+	defaultTestTimeout = 300
 )
 
 // ValidateHealthChecks refuses checks that are not complete, or of which two are about the same. Whether the expressions are CEL is
@@ -41,8 +41,8 @@ func ValidateHealthChecks(checks []HealthCheck) error {
 	invalid := func(at, format string, args ...any) *problem.Problem {
 		return problem.Invalid("health-check-invalid", format, args...).At(at)
 	}
-	if len(checks) > MaxHealthChecks {
-		return invalid("healthChecks", "there are %d health checks", len(checks)).Try("use at most %d; one without a name is about every object of its kind", MaxHealthChecks)
+	if len(checks) > maxHealthChecks {
+		return invalid("healthChecks", "there are %d health checks", len(checks)).Try("use at most %d; one without a name is about every object of its kind", maxHealthChecks)
 	}
 	seen := map[HealthCheck]bool{}
 	for i, c := range checks {
@@ -73,11 +73,11 @@ func ValidateHealthChecks(checks []HealthCheck) error {
 // Checked returns the tests with their timeout, and refuses one that no function has.
 func (t Tests) Checked() (Tests, error) {
 	if t.TimeoutSeconds == 0 {
-		t.TimeoutSeconds = DefaultTestTimeout
+		t.TimeoutSeconds = defaultTestTimeout
 	}
-	if t.TimeoutSeconds < MinTestTimeout || t.TimeoutSeconds > MaxTestTimeout {
+	if t.TimeoutSeconds < minTestTimeout || t.TimeoutSeconds > maxTestTimeout {
 		return t, problem.Invalid("tests-timeout-invalid", "tests.timeoutSeconds is %d", t.TimeoutSeconds).At("tests.timeoutSeconds").
-			Try("use %d to %d seconds", MinTestTimeout, MaxTestTimeout)
+			Try("use %d to %d seconds", minTestTimeout, maxTestTimeout)
 	}
 	if !t.Enabled {
 		return Tests{}, nil
@@ -88,8 +88,8 @@ func (t Tests) Checked() (Tests, error) {
 // ValidateDependencies refuses what d cannot wait for: itself, what the group does not have, and a circle. group are the group's
 // deployments, with or without d itself.
 func (d Deployment) ValidateDependencies(group []Deployment) error {
-	if len(d.DependsOn) > MaxDependencies {
-		return problem.Invalid("depends-on-invalid", "it depends on %d deployments", len(d.DependsOn)).At("dependsOn").Try("use at most %d", MaxDependencies)
+	if len(d.DependsOn) > maxDependencies {
+		return problem.Invalid("depends-on-invalid", "it depends on %d deployments", len(d.DependsOn)).At("dependsOn").Try("use at most %d", maxDependencies)
 	}
 	needs := map[string][]string{}
 	for _, other := range group {

@@ -1,9 +1,6 @@
 package openapi
 
-import (
-	"github.com/swell-sh/swell/shared/deployment"
-	"github.com/swell-sh/swell/shared/rollout"
-)
+import "github.com/swell-sh/swell/shared/deployment"
 
 // HealthChecksIn are the rules of a request.
 func HealthChecksIn(rules []HealthCheck) []deployment.HealthCheck {
@@ -31,22 +28,4 @@ func testsOf(t deployment.Tests) *ChartTests {
 		return nil
 	}
 	return &ChartTests{Enabled: true, TimeoutSeconds: t.TimeoutSeconds}
-}
-
-func (g *WaveGate) gate(at string) (*rollout.Gate, error) {
-	if g == nil {
-		return nil, nil
-	}
-	timeout, err := duration(at, g.Timeout)
-	if err != nil || timeout == nil {
-		return &rollout.Gate{Receiver: g.Receiver, Timeout: rollout.DefaultGateTimeout}, err
-	}
-	return &rollout.Gate{Receiver: g.Receiver, Timeout: *timeout}, nil
-}
-
-func gateOf(g *rollout.Gate) *WaveGate {
-	if g == nil {
-		return nil
-	}
-	return &WaveGate{Receiver: g.Receiver, Timeout: rollout.Text(g.Timeout)}
 }

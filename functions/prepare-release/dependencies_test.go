@@ -11,6 +11,7 @@ import (
 	"github.com/swell-sh/swell/shared/release"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/taskerr"
+	"github.com/swell-sh/swell/shared/workflow"
 )
 
 // memory has one deployment that others depend on, and its release on one cluster; what is not asked here is not there.
@@ -20,6 +21,22 @@ type memory struct {
 	needed     *deployment.Deployment
 	release    *release.Release
 	target     run.Target
+	run        run.Run
+	entry      release.PlanEntry
+}
+
+func (m *memory) FindRun(context.Context, string, string) (run.Run, error) { return m.run, nil }
+
+func (m *memory) FindDeployment(context.Context, string, string) (deployment.Deployment, error) {
+	return deployment.Deployment{Generation: m.run.Generation}, nil
+}
+
+func (m *memory) FindTarget(context.Context, string, string, string) (run.Target, error) {
+	return m.target, nil
+}
+
+func (m *memory) FindPlanEntry(context.Context, string, string, string) (release.PlanEntry, error) {
+	return m.entry, nil
 }
 
 func (m *memory) FindGeneration(context.Context, string, string, int) (deployment.Generation, error) {
@@ -77,7 +94,7 @@ func TestDependencies(t *testing.T) {
 			m := &memory{needed: c.needed, release: c.release}
 			h := handler{store: m}
 			entry := release.PlanEntry{ClusterID: "c", DependsOn: []string{"db"}, Timeout: 60, Key: release.Key{Org: "o", Name: "web"}}
-			err := h.gates(t.Context(), deployment.Deployment{Org: "o", GroupID: "g"}, entry)
+			err := h.mayBegin(t.Context(), deployment.Deployment{Org: "o", GroupID: "g"}, entry)
 			if err != nil && taskerr.NameOf(err) == taskerr.NotReady {
 				err = h.waiting(t.Context(), "r", entry, run.Target{StartedAt: time.Now().Add(-c.started)}, err)
 			}
@@ -97,15 +114,27 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
+// A run that was turned around prepares nothing but what takes a target back. What it does not come to, it does not mark either.
+func TestARunThatTurnsAroundPreparesNothing(t *testing.T) {
+	m := &memory{run: run.Run{Type: run.Deploy, Phase: run.Reverting}, target: run.Target{ClusterName: "pke", Status: run.TargetWaiting}}
+	_, err := handler{store: m}.handle(t.Context(), workflow.TargetRef{Org: "o", Run: "r", Plan: "p", Cluster: "c"})
+	if taskerr.CodeOf(err) != "reverted" || m.target.Status != run.TargetWaiting {
+		t.Errorf("got %v, %+v", err, m.target)
+	}
+	if _, err := (handler{store: m}).permitted(t.Context(), workflow.TargetRef{}, true); err != nil {
+		t.Error(err)
+	}
+}
+
 // An expression that is not CEL fails the target with its field, before anything is written.
 func TestHealthChecksAreCompiledFirst(t *testing.T) {
 	m := &memory{generation: deployment.Generation{HealthChecks: []deployment.HealthCheck{{APIVersion: "v1", Kind: "Service", Current: "status.x ="}}}}
-	err := handler{store: m}.gates(t.Context(), deployment.Deployment{}, release.PlanEntry{HealthChecks: true})
+	err := handler{store: m}.mayBegin(t.Context(), deployment.Deployment{}, release.PlanEntry{HealthChecks: true})
 	if taskerr.CodeOf(err) != "health-check-invalid" || taskerr.NameOf(err) != taskerr.TargetFailed || !strings.Contains(err.Error(), "healthChecks[0].current") {
 		t.Errorf("got %v", err)
 	}
 	m.generation.HealthChecks[0].Current = "status.x == 1"
-	if err := (handler{store: m}).gates(t.Context(), deployment.Deployment{}, release.PlanEntry{HealthChecks: true}); err != nil {
+	if err := (handler{store: m}).mayBegin(t.Context(), deployment.Deployment{}, release.PlanEntry{HealthChecks: true}); err != nil {
 		t.Error(err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/swell-sh/swell/shared/taskerr"
 )
 
-// gates refuses health checks that are not CEL before anything is written, and waits for what the deployment depends on.
-func (h handler) gates(ctx context.Context, d deployment.Deployment, entry release.PlanEntry) error {
+// mayBegin refuses health checks that are not CEL before anything is written, and waits for what the deployment depends on.
+func (h handler) mayBegin(ctx context.Context, d deployment.Deployment, entry release.PlanEntry) error {
 	if entry.HealthChecks {
 		g, err := h.store.FindGeneration(ctx, d.Org, d.ID, entry.Generation)
 		if err != nil {

@@ -14,15 +14,15 @@ import (
 // maxHealthChecks is more than the API takes.
 const maxHealthChecks = 64 << 10
 
-// gateFlags say what a target must pass.
-type gateFlags struct {
+// requirementFlags say what a target must pass.
+type requirementFlags struct {
 	dependsOn    []string
 	healthChecks string
 	tests        bool
 	testTimeout  time.Duration
 }
 
-func (f *gateFlags) register(cmd *cobra.Command) {
+func (f *requirementFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.dependsOn, "depends-on", nil, "releases of the group that must be in sync and healthy on a target first, such as database,cache; empty for none")
 	flags.StringVar(&f.healthChecks, "health-checks", "", "a YAML file that lists rules in CEL for when objects are healthy; they replace those it has")
@@ -31,7 +31,7 @@ func (f *gateFlags) register(cmd *cobra.Command) {
 }
 
 // set puts into request what the flags say.
-func (f gateFlags) set(a *app, cmd *cobra.Command, request *openapi.DeploymentRequest) error {
+func (f requirementFlags) set(a *app, cmd *cobra.Command, request *openapi.DeploymentRequest) error {
 	changed := cmd.Flags().Changed
 	if changed("depends-on") {
 		names := append([]string{}, f.dependsOn...)
@@ -55,8 +55,8 @@ func (f gateFlags) set(a *app, cmd *cobra.Command, request *openapi.DeploymentRe
 	return nil
 }
 
-// gatesOf tells in a line each what a target must pass beside its workloads.
-func gatesOf(d openapi.Deployment) []string {
+// requirementsOf tells in a line each what a target must pass beside its workloads.
+func requirementsOf(d openapi.Deployment) []string {
 	var lines []string
 	if len(d.DependsOn) > 0 {
 		lines = append(lines, "depends on: "+strings.Join(d.DependsOn, ", "))
