@@ -40,6 +40,11 @@ func TestRelay(t *testing.T) {
 		t.Errorf("the target failed with %q: %s", target.Code, target.Cause)
 	}
 	t.Logf("a bad image was told after %s, by %s: %s", time.Since(began).Round(time.Second/10), target.LearnedBy, target.Code)
+	// what the container wrote is told by the relay alone
+	target = targetOf(t, app.put(openapi.RunStatusFailed, intent{"values": values{"image": values{"tag": "crash"}}, "timeoutSeconds": 240}), relayCluster)
+	if target.Code != "crash-loop" || !strings.Contains(target.Cause, "wrote: panic: no database at db:5432") {
+		t.Errorf("the target failed with %q: %s", target.Code, target.Cause)
+	}
 	app.put(openapi.RunStatusSucceeded, intent{"values": values{"image": values{"tag": "3.10"}}})
 
 	t.Run("another key", func(t *testing.T) { rotate(t, c.ID) })
