@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/health"
 	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/mask"
 	"github.com/swell-sh/swell/shared/relay"
+	"github.com/swell-sh/swell/shared/watch"
 )
 
 // maxLogs is how many bytes of a log are told at most, its end: with the relay's words it is less than 2 KiB.
@@ -26,18 +28,10 @@ var (
 // told adds to a failure what the cluster's relay said of why an object of the release does not run: its words, where the look found none of its own, and the
 // last lines that a container wrote, without the release's values.
 func (l look) told(ctx context.Context, code, cause string) (string, string, error) {
-	reported, err := l.store.FindWatch(ctx, l.entry.Key)
-	if err != nil {
-		return "", "", fmt.Errorf("finding what was reported of release %s: %w", l.entry.Key.Name, err)
-	}
 	waiting := l.state.Waiting()
-	objects := make([]relay.Object, len(waiting))
-	for i, o := range waiting {
-		objects[i] = objectOf(o)
-	}
-	i, why := reported.Why(objects)
-	if why == nil {
-		return code, cause, nil
+	i, why, err := l.why(ctx, waiting, code)
+	if err != nil || why == nil || why.Waiting && waiting[i].Reason != "" { // such as of an older pod
+		return code, cause, err
 	}
 	if slices.Contains(vague, code) && slices.Contains(specific, why.Code) {
 		code = why.Code
@@ -50,6 +44,30 @@ func (l look) told(ctx context.Context, code, cause string) (string, string, err
 		cause += fmt.Sprintf("; pod %s wrote: %s", why.Pod, excerpt.End(logs, maxLogs))
 	}
 	return code, cause, nil
+}
+
+// why is the relay's word on the first of the objects of which it has one. Where a container ended, which the relay saw when the look did, and its log is
+// the relay's alone to tell, a moment is left for that to come.
+func (l look) why(ctx context.Context, waiting []kube.ObjectState, code string) (at int, why *relay.Cause, err error) {
+	objects := make([]relay.Object, len(waiting))
+	for i, o := range waiting {
+		objects[i] = objectOf(o)
+	}
+	for tries := 5; ; tries-- {
+		reported, err := l.store.FindWatch(ctx, l.entry.Key)
+		if err != nil {
+			return 0, nil, fmt.Errorf("finding what was reported of release %s: %w", l.entry.Key.Name, err)
+		}
+		at, why = reported.Why(objects)
+		if why != nil && !why.Waiting || tries == 0 || !slices.Contains(health.Ended, code) || !watch.Alive(l.relay.HeardAt, time.Now()) {
+			return at, why, nil
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return at, why, nil
+		}
+	}
 }
 
 func objectOf(o kube.ObjectState) relay.Object {

@@ -27,7 +27,7 @@ type plan struct {
 func (p plan) text(ctx context.Context) (string, error) {
 	r := p.run
 	var b strings.Builder
-	fmt.Fprintf(&b, "### Swell: what %s would change\n\nCommit `%s`, run `%s`: %s.\n\n", code(p.deployment()), excerpt.Of(r.Origin.Commit, 12), r.ID, r.Status)
+	fmt.Fprintf(&b, "### Swell: what %s would change\n\nCommit `%s`, run `%s`: %s.\n\n", code(p.deployment()), r.Origin.Commit[:min(len(r.Origin.Commit), 12)], r.ID, r.Status)
 	if r.PlanHash == "" {
 		fmt.Fprintf(&b, "There is no plan. %s\n", quote(strings.TrimSpace(r.Code+" "+r.Cause)))
 		return cut(b.String()), nil

@@ -233,7 +233,7 @@ func TestFailedIsObservedAndUnhealthy(t *testing.T) {
 	}
 	must(t, s.SetFailed(t.Context(), keyA, nil, "not ready", after(1))) // nobody has seen its record yet
 	r := find()
-	wantEqual(t, r.Observed, nil)
+	wantEqual(t, r.Observed, (*release.Observed)(nil))
 	wantEqual(t, r.Health, release.Unhealthy)
 
 	seen := release.Observed{Revision: 4, Status: "deployed", InputHash: "i", LabelRevision: 4, At: after(10)}

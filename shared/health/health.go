@@ -29,6 +29,9 @@ const (
 	CodeNotReady       = "not-ready"       // of all that has no code of its own
 )
 
+// Ended are the codes of what a container did that ended: it may have written why.
+var Ended = []string{CodeCrashLoop, CodeOOMKilled, CodeJobFailed, CodePodFailed}
+
 // Judge says why a workload that is not ready does not do its work; nil where nothing is known. pods are those that its selector
 // finds, or a Pod that stands alone itself; sets are the ReplicaSets of a Deployment, needed only where a pod's own cause is final.
 //

@@ -143,5 +143,5 @@ func clip(c *relay.Cause) *relay.Cause {
 	if c == nil {
 		return nil
 	}
-	return &relay.Cause{Code: excerpt.Of(c.Code, maxCode), Message: excerpt.Of(c.Message, maxText), Pod: excerpt.Of(c.Pod, maxPod), Logs: excerpt.End(c.Logs, maxText)}
+	return &relay.Cause{Code: excerpt.Of(c.Code, maxCode), Message: excerpt.Of(c.Message, maxText), Pod: excerpt.Of(c.Pod, maxPod), Logs: excerpt.End(c.Logs, maxText), Waiting: c.Waiting}
 }

@@ -120,7 +120,7 @@ func (f *Follower) judge(ctx context.Context, o object) {
 	if !f.facts.news(r, changedAt(u)) {
 		return
 	}
-	if r.State == relay.Failed && r.Cause != nil && slices.Contains([]string{health.CodeCrashLoop, health.CodeOOMKilled, health.CodeJobFailed, health.CodePodFailed}, r.Cause.Code) {
+	if r.State == relay.Failed && r.Cause != nil && slices.Contains(health.Ended, r.Cause.Code) {
 		r.Cause.Logs = f.lastLines(ctx, pods, r.Cause.Pod)
 	}
 	f.sink(r)
