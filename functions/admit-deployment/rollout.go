@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/deployment"
+	"github.com/swell-sh/swell/shared/problem"
+	"github.com/swell-sh/swell/shared/receiver"
 	"github.com/swell-sh/swell/shared/rollout"
 )
 
@@ -24,7 +27,10 @@ func (in intake) rollout(was *deployment.Generation, members []cluster.Cluster) 
 
 // rules are how a generation is rolled out and judged: what the request says, else what the generation before had. Nothing else of it is set.
 func (in intake) rules(ctx context.Context, was *deployment.Generation, members []cluster.Cluster) (deployment.Generation, error) {
-	g, err := in.gates(ctx, was)
+	if err := in.judges(ctx); err != nil {
+		return deployment.Generation{}, err
+	}
+	g, err := in.requirements(was)
 	if err != nil {
 		return g, err
 	}
@@ -35,4 +41,25 @@ func (in intake) rules(ctx context.Context, was *deployment.Generation, members 
 	g.Remediation, g.Atomic = remedies.Remediation, remedies.Atomic
 	g.Rollout, err = in.rollout(was, members)
 	return g, err
+}
+
+// judges refuses a gate between waves that nobody could answer.
+func (in intake) judges(ctx context.Context) error {
+	if in.body.Rollout == nil {
+		return nil
+	}
+	for i, w := range in.body.Rollout.Waves {
+		if w.Gate == nil || w.Gate.Receiver == "" {
+			continue
+		}
+		who, err := in.store.FindReceiver(ctx, in.org, w.Gate.Receiver)
+		if err != nil && !problem.Is(err, "receiver-not-found") {
+			return fmt.Errorf("finding receiver %s: %w", w.Gate.Receiver, err)
+		}
+		if err != nil || who.Kind != receiver.Webhook {
+			return problem.Invalid("receiver-unknown", "there is no receiver of the kind webhook named %q", w.Gate.Receiver).
+				At(fmt.Sprintf("rollout.waves[%d].gate.receiver", i)).Try("create it first: swell receiver create")
+		}
+	}
+	return nil
 }

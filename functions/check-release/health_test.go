@@ -40,6 +40,7 @@ type memory struct {
 	entry      release.PlanEntry
 	relay      cluster.Relay
 	reported   watch.Watch
+	later      int // how many looks do not find it yet
 	wait       watch.Wait
 	learnedBy  run.LearnedBy
 	release    release.Release
@@ -99,7 +100,12 @@ func (m *memory) SetHealthy(_ context.Context, _ release.Key, revision int, _ re
 	return nil
 }
 
-func (m *memory) FindWatch(context.Context, release.Key) (watch.Watch, error) { return m.reported, nil }
+func (m *memory) FindWatch(context.Context, release.Key) (watch.Watch, error) {
+	if m.later--; m.later >= 0 {
+		return watch.Watch{}, nil
+	}
+	return m.reported, nil
+}
 
 func (m *memory) PutWait(_ context.Context, w watch.Wait) error {
 	m.wait = w

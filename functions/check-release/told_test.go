@@ -8,6 +8,7 @@ import (
 
 	"github.com/swell-sh/swell/shared/cluster"
 	"github.com/swell-sh/swell/shared/health"
+	"github.com/swell-sh/swell/shared/kube"
 	"github.com/swell-sh/swell/shared/kubetest"
 	"github.com/swell-sh/swell/shared/relay"
 	"github.com/swell-sh/swell/shared/release"
@@ -68,6 +69,39 @@ func TestAFailureSaysWhatTheRelayTold(t *testing.T) {
 			}
 			if len(c.says) == 0 && strings.Contains(got, "pod web-1") {
 				t.Error(got)
+			}
+		})
+	}
+}
+
+// What a container wrote may come a moment after the look that saw it end; of other failures, and from a relay that is silent, nothing is waited for.
+func TestARelayHasAMomentToTellALog(t *testing.T) {
+	web := kube.ObjectState{Kind: "Deployment", Name: "web", UID: "u", Generation: 2, State: "InProgress", Reason: "pod web-2: CrashLoopBackOff", Code: health.CodeCrashLoop, Final: true}
+	report := func(state relay.State, c relay.Cause) relay.Report {
+		return relay.Report{ID: "1", Namespace: key.Namespace, Release: key.Name, Object: objectOf(web), State: state, Cause: &c, SeenAt: time.Now()}
+	}
+	ended := report(relay.Failed, relay.Cause{Code: health.CodeCrashLoop, Message: "it crashed", Pod: "web-2", Logs: "panic: no database"})
+	older := report(relay.Progressing, relay.Cause{Code: health.CodeImagePull, Message: "pod web-1: ImagePullBackOff", Pod: "web-1", Waiting: true})
+	cases := map[string]struct {
+		report  relay.Report
+		later   int // how many looks find nothing yet
+		heardAt time.Time
+		code    string
+		want    string
+	}{
+		"at once":                   {ended, 0, time.Now(), health.CodeCrashLoop, "why; pod web-2 wrote: panic: no database"},
+		"a moment later":            {ended, 1, time.Now(), health.CodeCrashLoop, "why; pod web-2 wrote: panic: no database"},
+		"of a relay that is silent": {ended, 1, time.Now().Add(-time.Hour), health.CodeCrashLoop, "why"},
+		"of what has no log":        {ended, 1, time.Now(), health.CodeImagePull, "why"},
+		"of an older pod":           {older, 0, time.Now().Add(-time.Hour), health.CodeCrashLoop, "why"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := &memory{later: c.later}
+			m.reported.Take([]relay.Report{c.report}, time.Now())
+			l := look{handler: handler{store: m}, relay: cluster.Relay{HeardAt: c.heardAt}, state: kube.Readiness{Objects: []kube.ObjectState{web}}}
+			if _, got, err := l.told(t.Context(), c.code, "why"); err != nil || got != c.want {
+				t.Errorf("got %q, want %q: %v", got, c.want, err)
 			}
 		})
 	}

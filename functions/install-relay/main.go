@@ -33,8 +33,8 @@ func main() {
 }
 
 func wire(s settings, cfg aws.Config, log *slog.Logger) any {
+	keep := secrets.Open(cfg)
 	return handler{
-		store: dynamo.Open(cfg, s.Table), secrets: secrets.Open(cfg), orders: queue.Open(cfg, s.Orders), chart: charts.Relay,
-		clusters: kube.Opener{Credentials: secrets.Open(cfg), Policy: s.Networks}, endpoint: s.Endpoint, image: s.Image, logs: s.Logs, log: log, now: time.Now,
-	}.handle
+		store: dynamo.Open(cfg, s.Table), secrets: keep, orders: queue.Open(cfg, s.Orders), chart: charts.Relay,
+		clusters: kube.Opener{Credentials: keep, Policy: s.Networks}, endpoint: s.Endpoint, image: s.Image, logs: s.Logs, log: log, now: time.Now}.handle
 }

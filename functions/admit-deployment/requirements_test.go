@@ -32,7 +32,7 @@ func (n neighbours) FindReceiver(_ context.Context, _, name string) (receiver.Re
 }
 
 // What a request leaves out stays, what it gives replaces, and what makes no sense is refused where the request has it.
-func TestWhatARequestSaysOfGates(t *testing.T) {
+func TestWhatARequestSaysOfRequirementsAndGates(t *testing.T) {
 	check := deployment.HealthCheck{APIVersion: "example.com/v1", Kind: "Widget", Current: "status.ok"}
 	was := &deployment.Generation{HealthChecks: []deployment.HealthCheck{check}, Tests: deployment.Tests{Enabled: true, TimeoutSeconds: 60}}
 	group := []deployment.Deployment{{ReleaseName: "db"}, {ReleaseName: "api", DependsOn: []string{"web"}}}
@@ -64,7 +64,10 @@ func TestWhatARequestSaysOfGates(t *testing.T) {
 			d, err := in.dependsOn(t.Context(), deployment.Deployment{ReleaseName: "web", DependsOn: []string{"db"}})
 			var g deployment.Generation
 			if err == nil {
-				g, err = in.gates(t.Context(), was)
+				err = in.judges(t.Context())
+			}
+			if err == nil {
+				g, err = in.requirements(was)
 			}
 			if c.code != "" {
 				if p, ok := problem.From(err); !ok || p.Code != c.code || p.Field != c.field {

@@ -7,8 +7,6 @@ import (
 	"github.com/swell-sh/swell/shared/deployment"
 	"github.com/swell-sh/swell/shared/dynamo"
 	"github.com/swell-sh/swell/shared/openapi"
-	"github.com/swell-sh/swell/shared/problem"
-	"github.com/swell-sh/swell/shared/receiver"
 )
 
 // dependsOn are the deployments that d waits for: those of the request, or else those it has. The group's others are looked at only
@@ -28,11 +26,8 @@ func (in intake) dependsOn(ctx context.Context, d deployment.Deployment) (deploy
 	return d, d.ValidateDependencies(group)
 }
 
-// gates is a generation that says only what a target must pass; what the request leaves out stays.
-func (in intake) gates(ctx context.Context, was *deployment.Generation) (g deployment.Generation, err error) {
-	if err := in.judges(ctx); err != nil {
-		return g, err
-	}
+// requirements is a generation that says only what a target must pass; what the request leaves out stays.
+func (in intake) requirements(was *deployment.Generation) (g deployment.Generation, err error) {
 	if was != nil {
 		g.HealthChecks, g.Tests = was.HealthChecks, was.Tests
 	}
@@ -47,25 +42,4 @@ func (in intake) gates(ctx context.Context, was *deployment.Generation) (g deplo
 	}
 	g.Tests, err = deployment.Tests{Enabled: in.body.Tests.Enabled, TimeoutSeconds: in.body.Tests.TimeoutSeconds}.Checked()
 	return g, err
-}
-
-// judges refuses a gate between waves that nobody could answer.
-func (in intake) judges(ctx context.Context) error {
-	if in.body.Rollout == nil {
-		return nil
-	}
-	for i, w := range in.body.Rollout.Waves {
-		if w.Gate == nil || w.Gate.Receiver == "" {
-			continue
-		}
-		who, err := in.store.FindReceiver(ctx, in.org, w.Gate.Receiver)
-		if err != nil && !problem.Is(err, "receiver-not-found") {
-			return fmt.Errorf("finding receiver %s: %w", w.Gate.Receiver, err)
-		}
-		if err != nil || who.Kind != receiver.Webhook {
-			return problem.Invalid("receiver-unknown", "there is no receiver of the kind webhook named %q", w.Gate.Receiver).
-				At(fmt.Sprintf("rollout.waves[%d].gate.receiver", i)).Try("create it first: swell receiver create")
-		}
-	}
-	return nil
 }
