@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -42,8 +41,9 @@ type estate struct {
 	scene    *scene
 	servers  []*kubetest.Server // none where the cluster is a real one
 	clusters []cluster.Cluster
-	first    kube.Credential          // of the cluster that Helm installs on
-	due      map[string]time.Duration // how long the check of each cluster took
+	first    kube.Credential // of the cluster that Helm installs on
+	// How long the last checks took, and the taking of what relays told, all together.
+	due, receiving time.Duration
 }
 
 // checks are P4, P10 and P12: what it costs to look where nothing changed.
@@ -78,7 +78,7 @@ func (b *bench) checkDue(ctx context.Context) error {
 	for range rounds {
 		server.ResetRequests()
 		began := time.Now()
-		if err := w.invoke(ctx, e.message(0), time.Minute); err != nil {
+		if err := w.invoke(ctx, received(lookAt(e.clusters[0])), time.Minute); err != nil {
 			return err
 		}
 		times = append(times, time.Since(began))
@@ -116,14 +116,12 @@ func (b *bench) checkMany(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	requests, writes, gbSeconds := 0, 0, 0.0
+	requests, writes := 0, 0
 	for _, s := range e.servers {
 		requests += len(s.Requests())
 		writes += s.Writes()
 	}
-	for _, d := range e.due {
-		gbSeconds += checkMemory * seconds(d)
-	}
+	gbSeconds := checkMemory * e.due.Seconds()
 	const releases = estateClusters * estateReleases
 	b.add("P12-seconds", "s", seconds(took), "%d releases of %d objects on %d clusters checked, all due at once, nothing changed, round trip %s, %d functions on 2 cores; anchor: Flux 2.9's published time for as many on one cluster, first reconciliation included",
 		releases, estateObjects, estateClusters, roundTrip, checkers).against(279).atMost(60)
@@ -137,7 +135,7 @@ func (b *bench) checkMany(ctx context.Context) error {
 	b.add("P10-gb-seconds", "GB·s", gbSeconds, "Lambda time of that at 512 MB, as measured here, waiting for the clusters included")
 	bill := m.bill() + gbSeconds*priceGBSecond + estateClusters*(priceInvocation+priceSQS)
 	b.add("P10-check", "$", bill*1000/releases, "price of 1,000 checks where nothing changed, by the list prices of us-east-1; no state transition").atMost(0.03)
-	return nil
+	return e.checkTold(ctx)
 }
 
 // newEstate installs the releases on one cluster with Helm, and copies what that made to the others.
@@ -146,7 +144,7 @@ func (b *bench) newEstate(ctx context.Context, clusters, releases, objects int) 
 	if err != nil {
 		return nil, err
 	}
-	e := &estate{bench: b, scene: s, due: map[string]time.Duration{}}
+	e := &estate{bench: b, scene: s}
 	for i := range clusters {
 		server := kubetest.New(nil, kubetest.Options{})
 		e.servers = append(e.servers, server)
@@ -168,6 +166,8 @@ func (b *bench) newEstate(ctx context.Context, clusters, releases, objects int) 
 	return e, nil
 }
 
+func releaseName(n int) string { return fmt.Sprintf("app-%02d", n) }
+
 func (e *estate) installAll(ctx context.Context, releases, objects int) error {
 	archive, err := configMaps("1.0.0", 0, objects, nil)
 	if err != nil {
@@ -176,7 +176,7 @@ func (e *estate) installAll(ctx context.Context, releases, objects int) error {
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.SetLimit(2)
 	for i := range releases {
-		tasks.Go(func() error { return e.install(ctx, fmt.Sprintf("app-%02d", i), archive) })
+		tasks.Go(func() error { return e.install(ctx, releaseName(i), archive) })
 	}
 	return tasks.Wait()
 }
@@ -213,11 +213,6 @@ func (e *estate) install(ctx context.Context, name string, archive []byte) error
 	return tasks.Wait()
 }
 
-func (e *estate) message(i int) any {
-	body, _ := json.Marshal(workflow.TargetRef{Org: org, Cluster: e.clusters[i].ID}) // of texts and numbers alone
-	return events.SQSEvent{Records: []events.SQSMessage{{MessageId: e.clusters[i].ID, Body: string(body)}}}
-}
-
 func (b *bench) startCheckCluster(ctx context.Context, environment []string) (*worker, error) {
 	path, err := b.bootstrap("check-cluster")
 	if err != nil {
@@ -226,33 +221,46 @@ func (b *bench) startCheckCluster(ctx context.Context, environment []string) (*w
 	return startWorker(ctx, path, environment)
 }
 
+// lookAt asks for a look at the cluster, as a message's body.
+func lookAt(c cluster.Cluster) string {
+	body, _ := json.Marshal(workflow.TargetRef{Org: org, Cluster: c.ID}) // of texts and numbers alone
+	return string(body)
+}
+
+func received(body string) events.SQSEvent {
+	return events.SQSEvent{Records: []events.SQSMessage{{MessageId: body, Body: body}}}
+}
+
 // check checks every cluster once, by functions side by side, and returns how long all of it took.
 func (e *estate) check(ctx context.Context, environment []string, functions int) (time.Duration, error) {
-	var next atomic.Int64
-	var mu sync.Mutex
-	tasks, ctx := errgroup.WithContext(ctx)
-	began := time.Now()
-	for range functions {
-		tasks.Go(func() error {
-			w, err := e.startCheckCluster(ctx, environment)
-			if err != nil {
-				return err
-			}
-			defer w.kill()
-			for i := int(next.Add(1)) - 1; i < len(e.clusters); i = int(next.Add(1)) - 1 {
-				start := time.Now()
-				if err := w.invoke(ctx, e.message(i), time.Minute); err != nil {
-					return fmt.Errorf("checking cluster %s: %w", e.clusters[i].Name, err)
-				}
-				mu.Lock()
-				e.due[e.clusters[i].ID] = time.Since(start)
-				mu.Unlock()
-			}
-			return nil
-		})
+	asked := make(chan string, len(e.clusters))
+	for _, c := range e.clusters {
+		asked <- lookAt(c)
 	}
-	err := tasks.Wait()
+	close(asked)
+	began := time.Now()
+	err := e.look(ctx, environment, functions, asked)
 	return time.Since(began), err
+}
+
+// look makes the looks that are asked for.
+func (e *estate) look(ctx context.Context, environment []string, functions int, asked <-chan string) error {
+	path, err := e.bootstrap("check-cluster")
+	if err != nil {
+		return err
+	}
+	e.due = 0
+	var mu sync.Mutex
+	return serve(ctx, path, environment, functions, asked, func(w *worker, body string) error {
+		start := time.Now()
+		if err := w.invoke(ctx, received(body), time.Minute); err != nil {
+			return fmt.Errorf("checking cluster %s: %w", body, err)
+		}
+		mu.Lock()
+		e.due += time.Since(start)
+		mu.Unlock()
+		return nil
+	})
 }
 
 func (e *estate) close(ctx context.Context) {

@@ -82,6 +82,17 @@ func (f *fleet) grow(ctx context.Context, n int) error {
 	return err
 }
 
+// shrink leaves the first n clusters in the group, as well as it can.
+func (f *fleet) shrink(ctx context.Context, n int) {
+	var changed openapi.ClusterGroupAccepted
+	if err := f.call(ctx, http.MethodPut, "/clustergroups/"+f.group, map[string]any{"name": f.name, "members": f.ids[:n]}, &changed); err != nil {
+		return
+	}
+	for _, id := range changed.Runs {
+		_, _ = f.await(ctx, id)
+	}
+}
+
 // deploy brings a new generation to all members, and returns its run when that has ended well.
 func (f *fleet) deploy(ctx context.Context) (openapi.RunDetails, error) {
 	run, err := f.roll(ctx, nil)
@@ -137,11 +148,15 @@ func (f *fleet) await(ctx context.Context, run string) (openapi.RunDetails, erro
 	}
 }
 
-// close removes all that was made, as well as it can, while the clusters still answer.
+// close removes all that was made, as well as it can, while the clusters still answer. Of many only some at a time: each at once is a process of the
+// local AWS's.
 func (f *fleet) close(ctx context.Context) {
 	f.setDelays(0, 0)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute+time.Duration(len(f.ids))*time.Second)
 	defer cancel()
+	for left := len(f.ids) - waveSize; left > 0 && ctx.Err() == nil; left -= waveSize {
+		f.shrink(ctx, left)
+	}
 	var removal openapi.DeploymentAccepted
 	if err := f.call(ctx, http.MethodDelete, "/clustergroups/"+f.group+"/deployments/"+f.name+"?force=true", nil, &removal); err == nil {
 		_, _ = f.await(ctx, removal.Run)

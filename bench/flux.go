@@ -68,7 +68,7 @@ func (b *bench) ourCheck(ctx context.Context, credential kube.Credential, client
 	if err != nil {
 		return 0, 0, err
 	}
-	e := &estate{bench: b, scene: s, first: credential, due: map[string]time.Duration{}}
+	e := &estate{bench: b, scene: s, first: credential}
 	defer e.close(ctx)
 	c, err := s.addCluster(ctx, "flux", credential)
 	if err != nil {
@@ -91,7 +91,7 @@ func (b *bench) ourCheck(ctx context.Context, credential kube.Credential, client
 			return 0, 0, err
 		}
 		began := time.Now()
-		if err := w.invoke(ctx, e.message(0), time.Minute); err != nil {
+		if err := w.invoke(ctx, received(lookAt(e.clusters[0])), time.Minute); err != nil {
 			return 0, 0, err
 		}
 		took = time.Since(began)

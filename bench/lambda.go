@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/swell-sh/swell/shared/id"
 )
 
@@ -152,6 +154,34 @@ func (w *worker) await(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// serve starts so many functions of the program and hands them work, each its next when it is done with one, until there is no more.
+func serve[T any](ctx context.Context, path string, environment []string, functions int, work <-chan T, do func(*worker, T) error) error {
+	tasks, ctx := errgroup.WithContext(ctx)
+	for range functions {
+		tasks.Go(func() error {
+			w, err := startWorker(ctx, path, environment)
+			if err != nil {
+				return err
+			}
+			defer w.kill()
+			for {
+				select {
+				case piece, more := <-work:
+					if !more {
+						return nil
+					}
+					if err := do(w, piece); err != nil {
+						return err
+					}
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		})
+	}
+	return tasks.Wait()
 }
 
 func (w *worker) died() error {

@@ -67,6 +67,12 @@ func (m *meter) reset() {
 	m.calls, m.rru, m.wru, m.bytes = map[string]int{}, 0, 0, 0
 }
 
+func (m *meter) count(op string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[op]
+}
+
 // operation names a call: DynamoDB.GetItem, S3.GET.
 func operation(r *http.Request) string {
 	target := r.Header.Get("X-Amz-Target")
@@ -141,6 +147,7 @@ const (
 	priceS3Put      = 5.00 / 1e6
 	priceSQS        = 3 * 0.40 / 1e6 // sent, received, deleted
 	priceSecret     = 0.05 / 1e4
+	priceRequest    = 1.00 / 1e6 // of API Gateway's HTTP API
 	priceTransition = 0.025 / 1e3
 )
 

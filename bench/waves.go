@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +57,7 @@ func (b *bench) waves(ctx context.Context) error {
 			})
 		}
 	}
-	memory, busy := b.watchMemory(ctx), readCPU()
+	memory, busy := watchMemory(ctx), readCPU()
 	details, err := f.roll(ctx, f.inWaves())
 	share := readCPU().since(busy)
 	for _, server := range f.servers {
@@ -123,7 +122,7 @@ func (f *fleet) figures(ctx context.Context, r openapi.RunDetails, busy float64,
 		len(healthy), len(f.ids), waveSize, waveDue, healthy[len(healthy)/2].Seconds(), r.EndedAt.Sub(r.CreatedAt).Seconds(), roundTrip, 100*busy)
 	f.add("waves-requests", "requests", float64(requests), "Kubernetes requests of that, %.0f a cluster that answers", float64(requests)/float64(len(f.ids)-len(f.ids)/20))
 	largest := slices.MaxFunc(slices.Collect(maps.Keys(memory)), func(a, b string) int { return int(memory[a] - memory[b]) })
-	f.add("waves-memory", "MB", megabytes(memory[largest]), "the most memory that a function held at once in that, its Helm child included: %s (next-batch, which sees all targets, %.0f MB)", largest, megabytes(memory["next-batch"]))
+	f.add("waves-memory", "MB", megabytes(memory[largest]), "the most memory that a function held at once in that, its Helm child included: %s (NextBatch, which sees all targets, %.0f MB)", largest, megabytes(memory["NextBatch"]))
 
 	cfg, err := config.AWS(ctx)
 	if err != nil {
@@ -195,13 +194,13 @@ func (b *bench) meterTarget(ctx context.Context) (float64, error) {
 }
 
 // watchMemory looks twice a second how much memory each process of a function has held, and returns the most of each function with its Helm child.
-func (b *bench) watchMemory(ctx context.Context) (stop func() map[string]int64) {
+func watchMemory(ctx context.Context) (stop func() map[string]int64) {
 	ctx, cancel := context.WithCancel(ctx)
 	most := make(chan map[string]int64, 1)
 	go func() {
 		peaks := map[string]int64{}
 		for ctx.Err() == nil {
-			b.memory(peaks)
+			readMemory(peaks)
 			select {
 			case <-time.After(500 * time.Millisecond):
 			case <-ctx.Done():
@@ -215,7 +214,7 @@ func (b *bench) watchMemory(ctx context.Context) (stop func() map[string]int64) 
 	}
 }
 
-func (b *bench) memory(peaks map[string]int64) {
+func readMemory(peaks map[string]int64) {
 	held, parents, names := map[int]int64{}, map[int]int{}, map[int]string{}
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
@@ -223,22 +222,34 @@ func (b *bench) memory(peaks map[string]int64) {
 		if err != nil {
 			continue
 		}
-		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
-		if err != nil || !strings.HasPrefix(exe, filepath.Join(b.root, "build", "functions")) {
-			continue
-		}
 		held[pid], parents[pid] = peakMemory(pid)
-		names[pid] = filepath.Base(filepath.Dir(exe))
+		if name := functionOf(pid); name != "" {
+			names[pid] = name
+		}
 	}
-	together := maps.Clone(held)
-	for pid, parent := range parents {
-		if names[parent] != "" {
-			together[parent] += held[pid]
+	together := map[int]int64{}
+	for pid, bytes := range held {
+		if names[pid] != "" {
+			together[pid] += bytes
+		} else if parent := parents[pid]; names[parent] != "" {
+			together[parent] += bytes
 		}
 	}
 	for pid, bytes := range together {
 		peaks[names[pid]] = max(peaks[names[pid]], bytes)
 	}
+}
+
+// functionOf is the name that template.yaml gives to the function that the process is; none, if it is none. A function's child has no such variable.
+func functionOf(pid int) string {
+	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	for variable := range strings.SplitSeq(string(raw), "\x00") {
+		if name, ok := strings.CutPrefix(variable, "AWS_LAMBDA_FUNCTION_NAME="); ok {
+			name, _, _ = strings.Cut(strings.TrimPrefix(name, "swell-"), "Function-")
+			return name
+		}
+	}
+	return ""
 }
 
 // peakMemory is the most that the process had resident since its start, in bytes, and whose child it is.

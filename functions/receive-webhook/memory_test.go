@@ -47,9 +47,11 @@ func newMemory() *memory {
 	}
 }
 
+// clock is later each time that it is read.
 func (m *memory) clock() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.now = m.now.Add(time.Nanosecond)
 	return m.now
 }
 
@@ -185,7 +187,7 @@ func (m *memory) ScheduleLook(_ context.Context, _, clusterID string, now time.T
 	unlock, err := m.lock()
 	defer unlock()
 	last := m.looks[clusterID]
-	if last.After(now) {
+	if !last.Before(now) {
 		return last, false, err
 	}
 	if next := last.Add(every); next.After(now) {

@@ -75,13 +75,14 @@ func (h handler) take(ctx context.Context, org, clusterID string, d relay.Delive
 		}
 		reports[key] = append(reports[key], r)
 	}
+	now := h.now() // of all of it: what is told at once is looked at once
 	tasks, taskCtx := errgroup.WithContext(ctx)
 	tasks.SetLimit(atOnce)
 	tasks.Go(func() error { return h.hear(taskCtx, org, clusterID, d) })
 	releases, err := h.findReleases(ctx, keys)
 	for key, rel := range releases {
 		accepted += len(reports[key])
-		tasks.Go(func() error { return h.takeReports(taskCtx, rel, reports[key]) })
+		tasks.Go(func() error { return h.takeReports(taskCtx, rel, reports[key], now) })
 	}
 	if waitErr := tasks.Wait(); err == nil {
 		err = waitErr
@@ -112,16 +113,16 @@ func (h handler) findReleases(ctx context.Context, keys []release.Key) (map[rele
 
 // takeReports records what is new of a release, and then lets go on who waits for it. In this order: a task that begins to wait looks at what is
 // recorded, so that one of the two sees the other.
-func (h handler) takeReports(ctx context.Context, rel release.Release, reports []relay.Report) error {
+func (h handler) takeReports(ctx context.Context, rel release.Release, reports []relay.Report, now time.Time) error {
 	const tries = 8
 	for range tries {
 		w, err := h.store.FindWatch(ctx, rel.Key)
 		if err != nil {
 			return err
 		}
-		news, touched := w.Take(reports, h.now())
+		news, touched := w.Take(reports, now)
 		if touched && rel.ActiveRun == "" {
-			if err := h.look(ctx, rel.Key); err != nil { // before it is recorded: what is known is acted upon once
+			if err := h.look(ctx, rel.Key, now); err != nil { // before it is recorded: what is known is acted upon once
 				return err
 			}
 		}
@@ -143,8 +144,7 @@ func (h handler) takeReports(ctx context.Context, rel release.Release, reports [
 }
 
 // look has the cluster looked at for what others changed there: soon, and not more often than every ten seconds.
-func (h handler) look(ctx context.Context, key release.Key) error {
-	now := h.now()
+func (h handler) look(ctx context.Context, key release.Key, now time.Time) error {
 	at, ours, err := h.store.ScheduleLook(ctx, key.Org, key.ClusterID, now, watch.LookAgain)
 	if err != nil {
 		return fmt.Errorf("scheduling a look at cluster %s: %w", key.ClusterID, err)

@@ -270,6 +270,12 @@ func FuzzReceiveReports(f *testing.F) {
 func TestWhatADeliveryDoes(t *testing.T) {
 	elsewhere := report(relay.Complete, 1)
 	elsewhere.Release = "of-another-cluster"
+	var manyChanged []relay.Report
+	for i := range 20 {
+		r := report(relay.Changed, 1)
+		r.Release = fmt.Sprint("web-", i)
+		manyChanged = append(manyChanged, r)
+	}
 	waits := watch.Wait{Key: web, Run: "r", Objects: []relay.Object{report("", 0).Object}, Until: newMemory().now.Add(time.Hour), Token: "token"}
 	type effect struct {
 		accepted, looks, woken, beaten int
@@ -287,6 +293,12 @@ func TestWhatADeliveryDoes(t *testing.T) {
 		"of a release that is not on its cluster": {reports: []relay.Report{elsewhere}, want: effect{beaten: 1}},
 		"a state that is none":                    {reports: []relay.Report{report("exploded", 1)}, want: effect{beaten: 1}},
 		"changed by hand":                         {reports: []relay.Report{report(relay.Changed, 1), report(relay.Changed, 2)}, want: effect{accepted: 2, looks: 1, beaten: 1}},
+		"many changed by hand at once": {reports: manyChanged, want: effect{accepted: 20, looks: 1, beaten: 1}, given: func(m *memory) {
+			for _, r := range manyChanged {
+				key := release.Key{Org: "o", ClusterID: "c", Namespace: r.Namespace, Name: r.Release}
+				m.releases[key] = release.Release{Key: key}
+			}
+		}},
 		"changed while a run has it": {reports: []relay.Report{report(relay.Changed, 1)}, want: effect{accepted: 1, beaten: 1}, given: func(m *memory) {
 			m.releases[web] = release.Release{Key: web, ActiveRun: "r"}
 		}},

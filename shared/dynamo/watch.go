@@ -222,7 +222,7 @@ func (s *Store) ScheduleLook(ctx context.Context, org, id string, now time.Time,
 	if _, err := s.get(ctx, lookKey(org, id), &last); err != nil {
 		return time.Time{}, false, err
 	}
-	if last.At.After(now) {
+	if !last.At.Before(now) {
 		return time.Time{}, false, nil
 	}
 	at = now

@@ -157,6 +157,12 @@ func TestScheduleLook(t *testing.T) {
 	if n := ours.Load(); n < 1 || n > 2 { // one now, and one after it for who came just behind
 		t.Errorf("%d looks for changes at once", n)
 	}
+	if _, mine, err := s.ScheduleLook(t.Context(), orgA, "d", noon, every); err != nil || !mine {
+		t.Error(mine, err)
+	}
+	if _, mine, err := s.ScheduleLook(t.Context(), orgA, "d", noon, every); err != nil || mine {
+		t.Errorf("what was told in the same instant is looked at twice: %v %v", mine, err)
+	}
 	var last time.Time
 	for second := range 100 {
 		now := noon.Add(time.Hour + time.Duration(second)*time.Second)
