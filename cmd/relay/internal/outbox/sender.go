@@ -26,6 +26,7 @@ const (
 	requestTime  = 15 * time.Second
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
+	stranger     = 60               // refusals in a row, about three quarters of an hour, after which nobody seems to know this relay's key
 	maxAsked     = 10 * time.Minute // of Retry-After
 	beatBusy     = time.Minute
 )
@@ -211,14 +212,20 @@ func retryAfter(text string, date time.Time) time.Duration {
 	return 0
 }
 
-// backoff doubles from one second to one minute, by half of it at random, and is no shorter than the server asked for. A clock that was put right is
-// tried with at once.
+// backoff doubles from one second to one minute, or to a heartbeat where the key was refused for long, by half of it at random, and is no shorter than
+// the server asked for. A clock that was put right is tried with at once.
 func backoff(failures int, err error) time.Duration {
 	var said answer
-	if errors.As(err, &said) && said.status == http.StatusUnauthorized && failures == 1 {
-		return 0
+	most := maxBackoff
+	if errors.As(err, &said) && said.status == http.StatusUnauthorized {
+		if failures == 1 {
+			return 0
+		}
+		if failures > stranger {
+			most = relay.Heartbeat
+		}
 	}
-	full := min(firstBackoff<<min(failures-1, 10), maxBackoff)
+	full := min(firstBackoff<<min(failures-1, 10), most)
 	return max(full/2+rand.N(full/2), said.after) //nolint:gosec // jitter needs no secret
 }
 

@@ -184,9 +184,9 @@ func TestOutage(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	tests := map[string]struct {
-		server      swell
-		wait        time.Duration
-		most, least int // requests
+		server swell
+		wait   time.Duration
+		most   int // requests
 	}{
 		"clock is behind":  {server: swell{ahead: 7 * time.Minute}, wait: time.Minute, most: 3},
 		"clock is ahead":   {server: swell{ahead: -7 * time.Minute}, wait: time.Minute, most: 3},
@@ -233,6 +233,32 @@ func hang(n int) func(int) (*http.Response, error) {
 		}
 		return nil, nil
 	}
+}
+
+// A relay that nobody knows any more asks no more often than one that has nothing to say, and is heard soon when it is known again.
+func TestForgotten(t *testing.T) {
+	began := time.Time{}
+	s := &swell{}
+	s.fault = func(int) (*http.Response, error) {
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began) < 24*time.Hour {
+			return response(http.StatusUnauthorized), nil
+		}
+		return nil, nil
+	}
+	run(t, s, false, func(box *outbox.Outbox) {
+		box.Add(report("w", relay.Complete))
+		time.Sleep(24 * time.Hour)
+		if s.requests > 500 {
+			t.Errorf("%d requests in a day that refused them all", s.requests)
+		}
+		time.Sleep(5 * time.Minute)
+		if len(s.facts) != 1 {
+			t.Errorf("%d facts when it was known again", len(s.facts))
+		}
+	})
 }
 
 // A report that the server does not take holds up no other.
