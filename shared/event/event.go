@@ -54,7 +54,7 @@ type Outcome struct {
 	Succeeded   int       `json:"succeeded" doc:"How many succeeded."`
 	Failed      int       `json:"failed" doc:"How many failed."`
 	Unreachable int       `json:"unreachable" doc:"How many were left for later, since their cluster did not answer."`
-	Reverted    int       `json:"reverted" doc:"How many had succeeded and were taken back, since another failed."`
+	Reverted    int       `json:"reverted" doc:"How many were changed, did not fail, and were taken back, since another failed or somebody asked for it."`
 	Canceled    int       `json:"canceled" doc:"How many nobody came to before the run was canceled."`
 	Superseded  int       `json:"superseded" doc:"How many a newer run took over."`
 	Failures    []Failure `json:"failures" doc:"The targets that failed or were unreachable, by cluster: the first 20."`

@@ -2770,7 +2770,7 @@ type PlanTarget struct {
 	// Examples: 3
 	Revision int `json:"revision"`
 
-	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it had succeeded and was taken back, since another failed and the deployment is atomic.
+	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it was changed, did not fail, and was taken back, since another failed and the deployment is atomic, or since somebody asked for it.
 	Status RunTargetStatus `json:"status"`
 
 	// Wave The wave of the roll-out that would have it; absent for clusters in none, which come last.
@@ -2819,7 +2819,7 @@ type PlanTargetDetails struct {
 	// Examples: 3
 	Revision int `json:"revision"`
 
-	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it had succeeded and was taken back, since another failed and the deployment is atomic.
+	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it was changed, did not fail, and was taken back, since another failed and the deployment is atomic, or since somebody asked for it.
 	Status RunTargetStatus `json:"status"`
 
 	// Wave The wave of the roll-out that would have it; absent for clusters in none, which come last.
@@ -3156,7 +3156,7 @@ type Remedy struct {
 	// Examples: rollback-hand-made
 	Code string `json:"code,omitempty,omitzero"`
 
-	// Reverts The run as a whole is taken back: its deployment is atomic.
+	// Reverts The run as a whole is taken back: its deployment is atomic, or somebody asked for it.
 	//
 	// Examples: false
 	Reverts bool `json:"reverts,omitempty,omitzero"`
@@ -3777,7 +3777,7 @@ type RunTarget struct {
 	// Examples: 2026-06-04T14:17:05Z
 	StartedAt time.Time `json:"startedAt,omitempty,omitzero"`
 
-	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it had succeeded and was taken back, since another failed and the deployment is atomic.
+	// Status How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it was changed, did not fail, and was taken back, since another failed and the deployment is atomic, or since somebody asked for it.
 	Status RunTargetStatus `json:"status"`
 
 	// Warning What went wrong and did not fail the target: objects that are no more in the chart and that the cluster did not let Helm delete. Absent if nothing did.
@@ -3791,7 +3791,7 @@ type RunTarget struct {
 	Wave string `json:"wave,omitempty,omitzero"`
 }
 
-// RunTargetStatus How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it had succeeded and was taken back, since another failed and the deployment is atomic.
+// RunTargetStatus How far a target of a run is. Those from `Succeeded` on are final. `Unreachable`: its cluster did not answer, and gets what it missed when it does. `Reverted`: it was changed, did not fail, and was taken back, since another failed and the deployment is atomic, or since somebody asked for it.
 type RunTargetStatus string
 
 // RunTrigger What started a run. `reconcile`: the regular check of a deployment in mode `correct`. `source`: a change in a source.

@@ -23,8 +23,11 @@ func Revert(r run.Run, t run.Target, key release.Key, base *release.PlanEntry) (
 	if was := t.Remedy; was != nil {
 		remedy.Number, remedy.Tries = was.Number+1, was.Tries
 	}
-	if t.Status == run.TargetFailed {
+	switch {
+	case t.Status == run.TargetFailed:
 		remedy.OfCode, remedy.OfCause = t.Code, t.Cause
+	case t.Status == run.TargetCanceled && t.Remedy != nil: // the run turned around while the target was tried again
+		remedy.OfCode, remedy.OfCause = t.Remedy.OfCode, t.Remedy.OfCause
 	}
 	refuse := func(code, cause string) (*run.Remedy, *release.PlanEntry) {
 		remedy.Status, remedy.Code, remedy.Cause, remedy.Action = run.RemedyRefused, code, cause, release.Rollback

@@ -283,6 +283,8 @@ func TestRevert(t *testing.T) {
 		"failed":                  {run.Target{Status: run.TargetFailed, Code: "not-ready", Before: &was}, &healthy, release.Rollback, "not-ready", ""},
 		"failed, away":            {run.Target{Status: run.TargetFailed, Code: "cluster-unreachable", Before: &was}, &healthy, release.Rollback, "cluster-unreachable", "remedy-unsafe"},
 		"was not healthy before":  {run.Target{Status: run.TargetSucceeded, Before: &run.Before{Revision: 3}}, nil, release.Rollback, "", "nothing-healthy"},
+		"turned in its retry":     {run.Target{Status: run.TargetCanceled, Code: "reverted", Before: &was, Remedy: &run.Remedy{Number: 1, Tries: 1, Action: run.Retry, OfCode: "not-ready"}}, &healthy, release.Rollback, "not-ready", ""},
+		"turned in its first try": {run.Target{Status: run.TargetCanceled, Code: "reverted", Before: &was}, &healthy, release.Rollback, "", ""},
 		"failed, after two tries": {run.Target{Status: run.TargetFailed, Code: "not-ready", Before: &was, Remedy: &run.Remedy{Number: 2, Tries: 2}}, &healthy, release.Rollback, "not-ready", ""},
 	}
 	for name, c := range cases {

@@ -26,7 +26,7 @@ type Remedy struct {
 	Status   RemedyStatus
 	Code     string // why it was refused or failed
 	Cause    string // of Code; of one that ended well, what is to be known of it
-	OfCode   string // of the failure that it is for; empty: the target had succeeded
+	OfCode   string // of the failure that it is for; empty: the target had not failed
 	OfCause  string
 	Reverts  bool // the run as a whole is taken back: it is atomic
 }
@@ -34,7 +34,7 @@ type Remedy struct {
 // Back says whether the remedy takes the target back, rather than try again.
 func (r Remedy) Back() bool { return r.Action == release.Rollback || r.Action == release.Uninstall }
 
-// The codes of targets that had succeeded when their run was taken back.
+// The codes of targets that had not failed when their run was taken back.
 const (
 	CodeTakenBack    = "taken-back"
 	CodeRevertFailed = "revert-failed"
@@ -88,11 +88,11 @@ func (t Target) Ended(code, cause string) Target {
 		t.Status, t.Code, t.Cause = TargetReverted, CodeTakenBack, revertedCause
 		return t
 	default:
-		return t.endedAs(CodeRevertFailed, "the target had succeeded and was to be taken back: "+remedy.Code+": "+remedy.Cause)
+		return t.endedAs(CodeRevertFailed, "the target was to be taken back: "+remedy.Code+": "+remedy.Cause)
 	}
 }
 
-const revertedCause = "the target had succeeded; the run was turned around, since another failed and the deployment is atomic, or since somebody asked for it"
+const revertedCause = "the target was changed and then taken back: the run was turned around, since another target failed and the deployment is atomic, or since somebody asked for it"
 
 func (t Target) endedAs(code, cause string) Target {
 	t.Code, t.Cause = code, cause
