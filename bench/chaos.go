@@ -37,12 +37,10 @@ func (b *bench) chaos(ctx context.Context) error {
 		return err
 	}
 	f, err := b.newFleet(ctx, chaosClusters, archive)
-	if f != nil {
-		defer f.close(ctx)
-	}
 	if err != nil {
 		return err
 	}
+	defer f.close(ctx)
 	if err := f.grow(ctx, chaosClusters); err != nil {
 		return err
 	}

@@ -57,12 +57,10 @@ func (b *bench) checks(ctx context.Context) error {
 // checkDue is P4: one due release of 40 objects, 50 ms away.
 func (b *bench) checkDue(ctx context.Context) error {
 	e, err := b.newEstate(ctx, 1, 1, objects)
-	if e != nil {
-		defer e.close(ctx)
-	}
 	if err != nil {
 		return err
 	}
+	defer e.close(ctx)
 	if _, err := e.check(ctx, e.scene.environment(), 1); err != nil { // the first look records
 		return err
 	}
@@ -94,12 +92,10 @@ func (b *bench) checkDue(ctx context.Context) error {
 // checkMany is P10 and P12.
 func (b *bench) checkMany(ctx context.Context) error {
 	e, err := b.newEstate(ctx, estateClusters, estateReleases, estateObjects)
-	if e != nil {
-		defer e.close(ctx)
-	}
 	if err != nil {
 		return err
 	}
+	defer e.close(ctx)
 	if _, err := e.check(ctx, e.scene.environment(), checkers); err != nil {
 		return err
 	}
@@ -145,25 +141,33 @@ func (b *bench) newEstate(ctx context.Context, clusters, releases, objects int) 
 		return nil, err
 	}
 	e := &estate{bench: b, scene: s}
+	if err := e.fill(ctx, clusters, releases, objects); err != nil {
+		e.close(ctx)
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *estate) fill(ctx context.Context, clusters, releases, objects int) error {
 	for i := range clusters {
 		server := kubetest.New(nil, kubetest.Options{})
 		e.servers = append(e.servers, server)
-		c, err := s.addCluster(ctx, fmt.Sprintf("estate-%03d", i), server.Credential())
+		c, err := e.scene.addCluster(ctx, fmt.Sprintf("estate-%03d", i), server.Credential())
 		if err != nil {
-			return e, err
+			return err
 		}
 		e.clusters = append(e.clusters, c)
 	}
 	e.first = e.servers[0].Credential()
 	if err := e.installAll(ctx, releases, objects); err != nil {
-		return e, err
+		return err
 	}
 	for _, object := range e.servers[0].Objects("secrets", "configmaps") {
 		for _, server := range e.servers[1:] {
 			server.Put(object)
 		}
 	}
-	return e, nil
+	return nil
 }
 
 func releaseName(n int) string { return fmt.Sprintf("app-%02d", n) }

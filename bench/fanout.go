@@ -47,12 +47,10 @@ func (b *bench) fanOut(ctx context.Context) error {
 		return err
 	}
 	f, err := b.newFleet(ctx, 40, archive)
-	if f != nil {
-		defer f.close(ctx)
-	}
 	if err != nil {
 		return err
 	}
+	defer f.close(ctx)
 	c := crowd{fleet: f, cli: cli, chart: chart}
 	if err := c.install(ctx); err != nil {
 		return err

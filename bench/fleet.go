@@ -58,7 +58,11 @@ func (b *bench) newFleet(ctx context.Context, size int, archive []byte) (*fleet,
 			return err
 		})
 	}
-	return f, tasks.Wait()
+	if err := tasks.Wait(); err != nil {
+		f.close(ctx)
+		return nil, err
+	}
+	return f, nil
 }
 
 func (f *fleet) clusterName(i int) string { return fmt.Sprintf("%s-%02d", f.name, i) }

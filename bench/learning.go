@@ -51,12 +51,10 @@ func (b *bench) learning(ctx context.Context) error {
 		return err
 	}
 	f, err := b.newFleet(ctx, 1, archive)
-	if f != nil {
-		defer f.close(ctx)
-	}
 	if err != nil {
 		return err
 	}
+	defer f.close(ctx)
 	w, err := f.watched(ctx, archive)
 	if err != nil {
 		return err

@@ -24,12 +24,10 @@ func (b *bench) transitions(ctx context.Context) error {
 		return err
 	}
 	f, err := b.newFleet(ctx, targets, archive)
-	if f != nil {
-		defer f.close(ctx)
-	}
 	if err != nil {
 		return err
 	}
+	defer f.close(ctx)
 	if err := f.grow(ctx, targets); err != nil {
 		return err
 	}

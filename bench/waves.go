@@ -37,12 +37,10 @@ func (b *bench) waves(ctx context.Context) error {
 		return err
 	}
 	f, err := b.newFleet(ctx, waveFleet, archive)
-	if f != nil {
-		defer f.close(ctx)
-	}
 	if err != nil {
 		return err
 	}
+	defer f.close(ctx)
 	if err := f.grow(ctx, waveFleet); err != nil {
 		return err
 	}
