@@ -16,7 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -116,14 +118,33 @@ func (s *site) await(name string, state relay.State, generation int64) relay.Rep
 	return relay.Report{}
 }
 
-func (s *site) deploy(name, image string, change ...func(*corev1.PodSpec)) *appsv1.Deployment {
+// awaitCause returns the first cause that is told of an object which may still become ready.
+func (s *site) awaitCause(name string) relay.Cause {
+	s.t.Helper()
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for _, r := range s.reports() {
+			if r.Object.Name == name && r.Cause != nil {
+				return *r.Cause
+			}
+		}
+	}
+	s.t.Fatalf("nothing is told of why %s is not ready", name)
+	return relay.Cause{}
+}
+
+// ofRelease is the metadata of an object that Helm made, of a release of the same name.
+func (s *site) ofRelease(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name: name, Namespace: s.namespace, Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"},
+		Annotations: map[string]string{"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": s.namespace},
+	}
+}
+
+func (s *site) deploy(name, image string, change ...func(*appsv1.DeploymentSpec)) *appsv1.Deployment {
 	s.t.Helper()
 	labels := map[string]string{"app": name}
 	d := &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Namespace: s.namespace, Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"},
-			Annotations: map[string]string{"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": s.namespace},
-		},
+		ObjectMeta: s.ofRelease(name),
 		Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{
@@ -133,7 +154,7 @@ func (s *site) deploy(name, image string, change ...func(*corev1.PodSpec)) *apps
 		},
 	}
 	for _, c := range change {
-		c(&d.Spec.Template.Spec)
+		c(&d.Spec)
 	}
 	made, err := s.client.Kubernetes().AppsV1().Deployments(s.namespace).Create(s.t.Context(), d, metav1.CreateOptions{FieldManager: "helm"})
 	if err != nil {
@@ -149,7 +170,15 @@ func TestCauses(t *testing.T) {
 	s.deploy("pull", "registry.k8s.io/pause:missing")
 	s.deploy("crash", "registry.k8s.io/pause:crash")
 	s.deploy("oom", "registry.k8s.io/pause:oom")
-	s.deploy("nowhere", "registry.k8s.io/pause:3.10", func(p *corev1.PodSpec) { p.NodeSelector = map[string]string{"no": "node"} })
+	s.deploy("nowhere", "registry.k8s.io/pause:3.10", func(d *appsv1.DeploymentSpec) { d.Template.Spec.NodeSelector = map[string]string{"no": "node"} })
+	s.deploy("late", "registry.k8s.io/pause:3.10", func(d *appsv1.DeploymentSpec) {
+		d.ProgressDeadlineSeconds, d.Template.Annotations = new(int32(2)), map[string]string{"swell.test/never-ready": "true"}
+	})
+	s.claim("data", "no-such-class")
+	s.deploy("stateful", "registry.k8s.io/pause:3.10", func(d *appsv1.DeploymentSpec) {
+		d.Template.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
+	})
+	s.migrate("migration", "registry.k8s.io/pause:crash")
 
 	s.await("good", relay.Complete, 1)
 	if got := s.await("pull", relay.Failed, 1).Cause; got.Code != "image-pull" || got.Image != "registry.k8s.io/pause:missing" {
@@ -161,19 +190,42 @@ func TestCauses(t *testing.T) {
 	if got := s.await("oom", relay.Failed, 1).Cause; got.Code != "oom-killed" {
 		t.Errorf("too much memory: %+v", got)
 	}
-	waiting := func() *relay.Cause {
-		for _, r := range s.reports() {
-			if r.Object.Name == "nowhere" && r.Cause != nil {
-				return r.Cause
-			}
+	if got := s.await("late", relay.Failed, 1).Cause; got.Code != "deadline-exceeded" {
+		t.Errorf("not ready in time: %+v", got)
+	}
+	if got := s.await("migration", relay.Failed, 1).Cause; got.Code != "job-failed" || got.Logs != "a test asked for it" { // its termination message
+		t.Errorf("a Job that fails: %+v", got)
+	}
+	for name, code := range map[string]string{"nowhere": "unschedulable", "stateful": "volume-unbound", "data": "volume-unbound"} {
+		if got := s.awaitCause(name); got.Code != code || !got.Waiting {
+			t.Errorf("%s: %+v, want %s", name, got, code)
 		}
-		return nil
 	}
-	for end := time.Now().Add(within); waiting() == nil && time.Now().Before(end); {
-		time.Sleep(50 * time.Millisecond)
+}
+
+// claim asks for a volume.
+func (s *site) claim(name, class string) {
+	s.t.Helper()
+	c := &corev1.PersistentVolumeClaim{ObjectMeta: s.ofRelease(name), Spec: corev1.PersistentVolumeClaimSpec{
+		StorageClassName: &class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+	}}
+	if _, err := s.client.Kubernetes().CoreV1().PersistentVolumeClaims(s.namespace).Create(s.t.Context(), c, metav1.CreateOptions{FieldManager: "helm"}); err != nil {
+		s.t.Fatal(err)
 	}
-	if got := waiting(); got == nil || got.Code != "unschedulable" || !got.Waiting {
-		t.Errorf("no node: %+v", got)
+}
+
+// migrate starts a Job that is tried once.
+func (s *site) migrate(name, image string) {
+	s.t.Helper()
+	j := &batchv1.Job{ObjectMeta: s.ofRelease(name), Spec: batchv1.JobSpec{
+		BackoffLimit: new(int32(0)),
+		Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "main", Image: image}},
+		}},
+	}}
+	if _, err := s.client.Kubernetes().BatchV1().Jobs(s.namespace).Create(s.t.Context(), j, metav1.CreateOptions{FieldManager: "helm"}); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
