@@ -78,7 +78,7 @@ test-stack: up ## the tests on the local AWS and real Kubernetes API servers
 STACK_PACKAGES ?= $(shell git grep -l '^//go:build stack' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: bench
-bench: up ## the figures: a table, and build/bench.json
+bench: up ## the figures: a table, and build/bench.json; 40 minutes
 	@$(LOCALSTACK) helm
 	@set -a; . .local/env; set +a; go run ./bench
 
