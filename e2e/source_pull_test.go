@@ -26,6 +26,7 @@ import (
 // gitHub is a Git host over TLS with what Swell calls of GitHub's API: statuses of commits, and comments.
 type gitHub struct {
 	*gitHost
+	t  *testing.T
 	ca string
 
 	mu       sync.Mutex
@@ -37,8 +38,7 @@ const hostToken = "hunter2-of-the-host"
 
 func newGitHub(t *testing.T) *gitHub {
 	t.Helper()
-	h := &gitHub{gitHost: newGitHost(t)}
-	git := h.Config.Handler
+	h := &gitHub{gitHost: newGitHost(t), t: t}
 	h.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); password != hostToken && r.Header.Get("Authorization") != "Bearer "+hostToken {
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
@@ -49,7 +49,7 @@ func newGitHub(t *testing.T) *gitHub {
 			h.api(w, r, path)
 			return
 		}
-		git.ServeHTTP(w, r)
+		h.Repository.ServeHTTP(w, r)
 	}))
 	t.Cleanup(h.Close)
 	h.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Server.Certificate().Raw}))
@@ -111,13 +111,13 @@ func TestPullRequestIsPlannedAndTold(t *testing.T) {
 		"rules": []any{map[string]any{"group": a.groupName(), "releaseName": a.name, "branch": "main", "path": "values.yaml"}},
 	}, nil)
 	forgetAtEnd(t, "/sources/"+f.name)
-	commit := host.commit(map[string]string{"values.yaml": "replicaCount: 1\nmessage: main\n"})
+	commit := host.Commit(map[string]string{"values.yaml": "replicaCount: 1\nmessage: main\n"})
 	f.changes(sampleOf(t, "github-push", unique("delivery")))
 	about := a.groupName() + "/" + a.name
 	host.await("the status of the deploy", host.hasStatus(commit[:8]+" success swell/"+about))
 
-	host.git("checkout", "-q", "-b", "sale")
-	head := host.commit(map[string]string{"values.yaml": "replicaCount: 2\nmessage: sale\n"})
+	host.Git("checkout", "-q", "-b", "sale")
+	head := host.Commit(map[string]string{"values.yaml": "replicaCount: 2\nmessage: sale\n"})
 	r := f.changes(sampleOf(t, "github-pull-request", unique("delivery")))
 	if r.Type != openapi.RunTypePlan || r.Origin.PullRequest != 7 || r.Origin.Commit != head {
 		t.Errorf("the run is a %s of %+v", r.Type, r.Origin)
@@ -126,7 +126,7 @@ func TestPullRequestIsPlannedAndTold(t *testing.T) {
 	host.await("the comment", func() bool {
 		return len(host.comments) == 1 && strings.Contains(host.comments[0], "`"+clusterA+"` | upgrade") && strings.Contains(host.comments[0], "spec.replicas`: `1` → `2`")
 	})
-	next := host.commit(map[string]string{"values.yaml": "replicaCount: 3\nmessage: sale\n"})
+	next := host.Commit(map[string]string{"values.yaml": "replicaCount: 3\nmessage: sale\n"})
 	f.changes(sampleOf(t, "github-pull-request", unique("delivery")))
 	host.await("the comment to be updated", func() bool {
 		return len(host.comments) == 1 && strings.Contains(host.comments[0], next[:11]) && strings.Contains(host.comments[0], "`1` → `3`")

@@ -12,11 +12,9 @@ import (
 	"io"
 	"log"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,62 +26,26 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/swell-sh/swell/shared/gittest"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/webhook"
 )
 
-// gitHost serves real Git repositories, as git itself does.
+// gitHost serves a real Git repository.
 type gitHost struct {
 	*httptest.Server
-	t   *testing.T
-	dir string
+	*gittest.Repository
 }
 
 func newGitHost(t *testing.T) *gitHost {
 	t.Helper()
-	core, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &gitHost{t: t, dir: t.TempDir()}
-	h.Server = httptest.NewServer(&cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"), Env: []string{"GIT_PROJECT_ROOT=" + h.dir, "GIT_HTTP_EXPORT_ALL=1"}})
+	h := &gitHost{Repository: gittest.New(t)}
+	h.Server = httptest.NewServer(h.Repository)
 	t.Cleanup(h.Close)
-	h.git("init", "-q", "-b", "main", ".")
 	return h
 }
 
-func (h *gitHost) repository() string { return h.URL + "/acme/shop.git" }
-
-func (h *gitHost) git(args ...string) string {
-	h.t.Helper()
-	dir := filepath.Join(h.dir, "acme", "shop.git")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		h.t.Fatal(err)
-	}
-	cmd := exec.CommandContext(h.t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=ann", "-c", "user.email=ann@acme.example"}, args...)...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		h.t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// commit writes the files on the branch that is checked out, and returns the commit.
-func (h *gitHost) commit(files map[string]string) string {
-	h.t.Helper()
-	for name, text := range files {
-		path := filepath.Join(h.dir, "acme", "shop.git", name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			h.t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	h.git("add", "-A")
-	h.git("commit", "-q", "--allow-empty", "-m", "x")
-	return h.git("rev-parse", "HEAD")
-}
+func (h *gitHost) repository() string { return h.URL + gittest.Path }
 
 const hookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
 
@@ -234,7 +196,7 @@ func TestPushesDeploy(t *testing.T) {
 			a := newApp(t, swell.group, "push-"+kind)
 			a.deploy(openapi.RunStatusSucceeded, intent{"name": pushDemo(t)})
 			f := a.follow(kind, host.repository(), map[string]any{"branch": "main", "path": "deploy/values.yaml", "overrides": "deploy/clusters"})
-			commit := host.commit(map[string]string{"deploy/values.yaml": "replicaCount: 2\nmessage: from " + kind + "\n", "deploy/clusters/" + clusterB + ".yaml": "replicaCount: 3\n"})
+			commit := host.Commit(map[string]string{"deploy/values.yaml": "replicaCount: 2\nmessage: from " + kind + "\n", "deploy/clusters/" + clusterB + ".yaml": "replicaCount: 3\n"})
 
 			push := sampleOf(t, kind+"-push", unique("delivery"))
 			r := f.changes(push)
@@ -257,7 +219,7 @@ func TestPushesDeploy(t *testing.T) {
 				t.Errorf("a forged delivery: %d, %v", status, err)
 			}
 			f.ignored(sampleOf(t, kind+"-push", unique("late")), commit+" is deployed")
-			host.commit(map[string]string{"README.md": "another file"})
+			host.Commit(map[string]string{"README.md": "another file"})
 			f.ignored(sampleOf(t, kind+"-push", unique("other")), "is as it was deployed")
 			if runs := f.runs(); len(runs) != 1 {
 				t.Errorf("%d runs were started, want 1", len(runs))
@@ -287,10 +249,10 @@ func TestTagDeploysItsChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commit := host.commit(files)
-	host.git("tag", "v1.10.0")
-	host.git("tag", "v1.2.0")
-	host.git("tag", "newest")
+	commit := host.Commit(files)
+	host.Git("tag", "v1.10.0")
+	host.Git("tag", "v1.2.0")
+	host.Git("tag", "newest")
 	r := f.changes(sampleOf(t, "github-push", unique("delivery")).of("refs/heads/main", "refs/tags/v1.2.0"))
 	if r.Origin.Ref != "refs/tags/v1.10.0" || r.Origin.Commit != commit {
 		t.Errorf("the run's origin is %+v, want the highest tag", r.Origin)
@@ -355,8 +317,8 @@ func TestThousandDeliveriesOneRun(t *testing.T) {
 	a := newApp(t, swell.group, "thousand")
 	a.deploy(openapi.RunStatusSucceeded, intent{"name": pushDemo(t)})
 	f := a.follow("github", host.repository(), map[string]any{"branch": "main", "path": "values.yaml"})
-	older := host.commit(map[string]string{"values.yaml": "message: older\n"})
-	newest := host.commit(map[string]string{"values.yaml": "message: newest\n"})
+	older := host.Commit(map[string]string{"values.yaml": "message: older\n"})
+	newest := host.Commit(map[string]string{"values.yaml": "message: newest\n"})
 	ids := make([]string, distinct)
 	for i := range ids {
 		ids[i] = unique("delivery")

@@ -21,7 +21,7 @@ import (
 
 func TestAPushChangesTheDeployment(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "deploy/values.yaml", Overrides: "deploy/clusters"})
-	commit := s.commit(map[string]string{"deploy/values.yaml": "replicas: 2\nimage: {tag: 1.10}\n", "deploy/clusters/a.yaml": "replicas: 3\n", "deploy/clusters/README.md": "x"})
+	commit := s.Commit(map[string]string{"deploy/values.yaml": "replicas: 2\nimage: {tag: 1.10}\n", "deploy/clusters/a.yaml": "replicas: 3\n", "deploy/clusters/README.md": "x"})
 	record := s.want("1", pushed, source.Accepted, "")
 	if len(record.Rules) != 1 || record.Rules[0].Run != "r-1" || record.Rules[0].Commit != commit {
 		t.Errorf("the delivery's rules are %+v", record.Rules)
@@ -35,10 +35,10 @@ func TestAPushChangesTheDeployment(t *testing.T) {
 	}
 	s.want("1", pushed, source.Ignored, "is deployed") // the queue hands it over twice
 	s.want("2", pushed, source.Ignored, commit+" is deployed")
-	s.commit(map[string]string{"README.md": "of no concern"})
+	s.Commit(map[string]string{"README.md": "of no concern"})
 	s.want("3", pushed, source.Ignored, "is as it was deployed")
 	s.want("4", source.Event{Kind: source.Push, Repository: "acme/shop", Ref: "refs/heads/dev"}, source.Ignored, "no rule is about refs/heads/dev")
-	s.git("reset", "-q", "--hard", commit)
+	s.Git("reset", "-q", "--hard", commit)
 	s.want("5", pushed, source.Ignored, "is as it was deployed")
 	if len(s.updates) != 1 {
 		t.Errorf("%d updates, want 1", len(s.updates))
@@ -48,10 +48,10 @@ func TestAPushChangesTheDeployment(t *testing.T) {
 // Whoever looked first and comes last looks again: in the end the newest commit stands.
 func TestTwoPushesAtOnceEndInTheNewest(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+	s.Commit(map[string]string{"values.yaml": "replicas: 1\n"})
 	var newest string
 	s.before = func() { // the first delivery has read commit 1, and is about to send it
-		newest = s.commit(map[string]string{"values.yaml": "replicas: 2\n"})
+		newest = s.Commit(map[string]string{"values.yaml": "replicas: 2\n"})
 		s.want("2", pushed, source.Accepted, "")
 	}
 	s.want("1", pushed, source.Ignored, "is deployed")
@@ -63,7 +63,7 @@ func TestTwoPushesAtOnceEndInTheNewest(t *testing.T) {
 
 func TestManyDeliveriesAtOnceChangeOnce(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+	s.Commit(map[string]string{"values.yaml": "replicas: 1\n"})
 	var wait sync.WaitGroup
 	for n := range 10 {
 		wait.Go(func() {
@@ -81,7 +81,7 @@ func TestManyDeliveriesAtOnceChangeOnce(t *testing.T) {
 // The API took the change, and the function died before it could write that down: the same request is sent again.
 func TestADeathAfterTheChange(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+	s.Commit(map[string]string{"values.yaml": "replicas: 1\n"})
 	s.dying = true
 	if record, failed := s.deliver("1", pushed); !failed || len(s.updates) != 1 {
 		t.Fatalf("it did not die over the change: %+v, %d updates", record, len(s.updates))
@@ -103,8 +103,8 @@ func TestARevertOfAChangeOnItsWay(t *testing.T) {
 		meanwhile func(s *scene)
 		reverted  func(s *scene, first string)
 	}{
-		"by a new commit":          {meanwhile: died, reverted: func(s *scene, _ string) { s.commit(map[string]string{"values.yaml": "replicas: 1\n"}) }},
-		"by a push of the old one": {meanwhile: died, reverted: func(s *scene, first string) { s.git("reset", "-q", "--hard", first) }},
+		"by a new commit":          {meanwhile: died, reverted: func(s *scene, _ string) { s.Commit(map[string]string{"values.yaml": "replicas: 1\n"}) }},
+		"by a push of the old one": {meanwhile: died, reverted: func(s *scene, first string) { s.Git("reset", "-q", "--hard", first) }},
 		"while the API is slow": { // the change arrives when the revert is on its way, too
 			meanwhile: func(s *scene) {
 				s.before = func() {
@@ -116,7 +116,7 @@ func TestARevertOfAChangeOnItsWay(t *testing.T) {
 				s.answer = nil
 			},
 			reverted: func(s *scene, _ string) {
-				s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+				s.Commit(map[string]string{"values.yaml": "replicas: 1\n"})
 				s.before = func() { s.version[inEU]++ }
 			},
 		},
@@ -124,11 +124,11 @@ func TestARevertOfAChangeOnItsWay(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-			first := s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+			first := s.Commit(map[string]string{"values.yaml": "replicas: 1\n"})
 			s.want("1", pushed, source.Accepted, "")
-			s.git("checkout", "-q", "-b", "sale") // a pull request with what was deployed last
-			s.git("checkout", "-q", "main")
-			s.commit(map[string]string{"values.yaml": "replicas: 2\n"})
+			s.Git("checkout", "-q", "-b", "sale") // a pull request with what was deployed last
+			s.Git("checkout", "-q", "main")
+			s.Commit(map[string]string{"values.yaml": "replicas: 2\n"})
 			c.meanwhile(s)
 			s.want("pull", source.Event{Kind: source.PullRequest, Repository: "acme/shop", Ref: "refs/heads/sale", Base: "main", PullRequest: 7}, source.Accepted, "")
 			c.reverted(s, first)
@@ -147,7 +147,7 @@ func TestRulesOfOneRefAskOnce(t *testing.T) {
 	var asked [2]int32
 	for i, rules := range [][]source.Rule{{one}, both} {
 		s := newScene(t, rules...)
-		s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+		s.Commit(map[string]string{"values.yaml": "replicas: 1\n"})
 		if record := s.want("1", pushed, source.Accepted, ""); len(record.Rules) != len(rules) || len(s.updates) != len(rules) {
 			t.Errorf("%d updates, %+v", len(s.updates), record.Rules)
 		}
@@ -161,9 +161,9 @@ func TestRulesOfOneRefAskOnce(t *testing.T) {
 // While a delivery is at its first rule, a newer one does both: what the host told the first is too old for its second rule.
 func TestANewerDeliveryDoesTheOtherRules(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"}, source.Rule{Group: "asia", Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+	s.Commit(map[string]string{"values.yaml": "replicas: 1\n"})
 	s.after = func() {
-		s.commit(map[string]string{"values.yaml": "replicas: 2\n"})
+		s.Commit(map[string]string{"values.yaml": "replicas: 2\n"})
 		s.want("2", pushed, source.Accepted, "")
 	}
 	s.want("1", pushed, source.Accepted, "")
@@ -206,7 +206,7 @@ func TestWhatGoesWrong(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t, tc.rule)
-			s.commit(maps.Clone(files))
+			s.Commit(maps.Clone(files))
 			record := s.want("1", pushed, source.Failed, tc.why)
 			if strings.Contains(record.Why, "hunter2") {
 				t.Errorf("a value is told: %s", record.Why)
@@ -215,7 +215,7 @@ func TestWhatGoesWrong(t *testing.T) {
 	}
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
 	s.want("1", pushed, source.Failed, "source-ref-missing") // the repository is empty
-	s.commit(maps.Clone(files))
+	s.Commit(maps.Clone(files))
 	s.answer = func(w http.ResponseWriter) bool { w.WriteHeader(http.StatusServiceUnavailable); return true }
 	if record, failed := s.deliver("2", pushed); !failed || record.Outcome != source.Failed || !strings.Contains(record.Why, "it is tried again") {
 		t.Errorf("while the API is down: %+v, comes again: %t", record, failed)
@@ -228,10 +228,10 @@ func TestWhatGoesWrong(t *testing.T) {
 
 func TestAPullRequestIsPlanned(t *testing.T) {
 	s := newScene(t, source.Rule{Branch: "main", Path: "values.yaml"})
-	s.commit(map[string]string{"values.yaml": "replicas: 1\n"})
+	s.Commit(map[string]string{"values.yaml": "replicas: 1\n"})
 	s.want("1", pushed, source.Accepted, "")
-	s.git("checkout", "-q", "-b", "sale")
-	head := s.commit(map[string]string{"values.yaml": "replicas: 2\n"})
+	s.Git("checkout", "-q", "-b", "sale")
+	head := s.Commit(map[string]string{"values.yaml": "replicas: 2\n"})
 	e := source.Event{Kind: source.PullRequest, Repository: "acme/shop", Ref: "refs/heads/sale", Base: "main", PullRequest: 7}
 	s.want("2", e, source.Accepted, "")
 	s.want("3", e, source.Accepted, "") // the same head: the same plan
@@ -245,10 +245,10 @@ func TestAPullRequestIsPlanned(t *testing.T) {
 func TestTheHighestTagCounts(t *testing.T) {
 	s := newScene(t, source.Rule{Tag: "v*", ChartPath: "chart"})
 	s.answer = func(http.ResponseWriter) bool { return false }
-	s.commit(map[string]string{"chart/Chart.yaml": "name: shop\nversion: 1.0.0\n"})
-	s.git("tag", "v1.9.0")
-	highest := s.commit(map[string]string{"chart/Chart.yaml": "name: shop\nversion: 1.1.0\n"})
-	s.git("tag", "-a", "v1.10.0", "-m", "x")
+	s.Commit(map[string]string{"chart/Chart.yaml": "name: shop\nversion: 1.0.0\n"})
+	s.Git("tag", "v1.9.0")
+	highest := s.Commit(map[string]string{"chart/Chart.yaml": "name: shop\nversion: 1.1.0\n"})
+	s.Git("tag", "-a", "v1.10.0", "-m", "x")
 	w := &work{handler: s.handler, source: s.source}
 	if _, err := s.hosts.client(source.Secret{}); err != nil {
 		t.Fatal(err)

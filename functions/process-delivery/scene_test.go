@@ -8,11 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +17,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/swell-sh/swell/shared/gittest"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/openapi"
 	"github.com/swell-sh/swell/shared/problem"
@@ -184,22 +181,17 @@ type scene struct {
 	*memory
 	*api
 	handler
+	*gittest.Repository
 	t     *testing.T
-	dir   string
 	asked atomic.Int32 // requests to the host
 }
 
 func newScene(t *testing.T, rules ...source.Rule) *scene {
 	t.Helper()
-	core, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
-	if err != nil {
-		t.Fatalf("this test needs git: %v", err)
-	}
-	s := &scene{t: t, dir: t.TempDir(), api: &api{version: map[string]int{inEU: 1, inAsia: 1}, keys: map[string]string{}}}
-	backend := &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"), Env: []string{"GIT_PROJECT_ROOT=" + s.dir, "GIT_HTTP_EXPORT_ALL=1"}}
+	s := &scene{t: t, Repository: gittest.New(t), api: &api{version: map[string]int{inEU: 1, inAsia: 1}, keys: map[string]string{}}}
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
-		backend.ServeHTTP(w, r)
+		s.Repository.ServeHTTP(w, r)
 	}))
 	t.Cleanup(host.Close)
 	swell := httptest.NewServer(s.api)
@@ -212,40 +204,10 @@ func newScene(t *testing.T, rules ...source.Rule) *scene {
 		rules[i].Group, rules[i].ReleaseName = cmp.Or(rules[i].Group, "eu"), "shop"
 	}
 	s.memory = &memory{deliveries: map[string]source.Record{}, states: map[string]source.State{}, source: source.Source{
-		Org: "default", Name: "shop", Kind: source.GitHub, URL: host.URL + "/acme/shop.git", Rules: rules,
+		Org: "default", Name: "shop", Kind: source.GitHub, URL: host.URL + gittest.Path, Rules: rules,
 	}}
 	s.handler = handler{store: s.memory, secrets: s.memory, hosts: hosts{networks: policy}, api: swell.URL, client: swell.Client(), log: slog.New(slog.DiscardHandler), now: time.Now}
-	s.git("init", "-q", "-b", "main", ".")
 	return s
-}
-
-func (s *scene) git(args ...string) string {
-	s.t.Helper()
-	dir := filepath.Join(s.dir, "acme", "shop.git")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		s.t.Fatal(err)
-	}
-	out, err := exec.CommandContext(s.t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=ann", "-c", "user.email=ann@acme.example"}, args...)...).CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func (s *scene) commit(files map[string]string) string {
-	s.t.Helper()
-	for name, text := range files {
-		path := filepath.Join(s.dir, "acme", "shop.git", name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			s.t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	s.git("add", "-A")
-	s.git("commit", "-q", "--allow-empty", "-m", "x")
-	return s.git("rev-parse", "HEAD")
 }
 
 var pushed = source.Event{Kind: source.Push, Repository: "acme/shop", Ref: "refs/heads/main", Commit: "of long ago"}

@@ -3,10 +3,8 @@ package git_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/swell-sh/swell/shared/git"
+	"github.com/swell-sh/swell/shared/gittest"
 	"github.com/swell-sh/swell/shared/netguard"
 	"github.com/swell-sh/swell/shared/problem"
 )
@@ -22,25 +21,20 @@ import (
 // host serves real repositories as git itself does, to who has the token.
 type host struct {
 	*httptest.Server
-	dir   string
+	*gittest.Repository
 	token string
 }
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{dir: t.TempDir()}
-	core, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
-	if err != nil {
-		t.Fatalf("this test needs git: %v", err)
-	}
-	backend := &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"), Env: []string{"GIT_PROJECT_ROOT=" + h.dir, "GIT_HTTP_EXPORT_ALL=1"}}
+	h := &host{Repository: gittest.New(t)}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); h.token != "" && password != h.token {
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		backend.ServeHTTP(w, r)
+		h.Repository.ServeHTTP(w, r)
 	}))
 	t.Cleanup(h.Close)
 	policy, err := netguard.Parse("127.0.0.0/8")
@@ -51,50 +45,16 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-func (h *host) git(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", filepath.Join(h.dir, "acme", "shop.git")}, args...)...)
-	cmd.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH"), "GIT_AUTHOR_NAME=ann", "GIT_AUTHOR_EMAIL=ann@acme.example", "GIT_COMMITTER_NAME=ann", "GIT_COMMITTER_EMAIL=ann@acme.example"}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// commit puts the files on a branch of the repository acme/shop.
-func (h *host) commit(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := filepath.Join(h.dir, "acme", "shop.git")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
-		h.git(t, "init", "-q", "-b", "main")
-	}
-	for name, text := range files {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h.git(t, "add", "-A")
-	h.git(t, "commit", "-q", "--allow-empty", "-m", "x")
-	return h.git(t, "rev-parse", "HEAD")
-}
-
-func (h *host) url() string { return h.URL + "/acme/shop.git" }
+func (h *host) url() string { return h.URL + gittest.Path }
 
 func TestFetch(t *testing.T) {
 	h := newHost(t)
-	first := h.commit(t, map[string]string{"deploy/values.yaml": "replicas: 1\n", "deploy/clusters/a.yaml": "replicas: 2\n", "chart/Chart.yaml": "name: shop\n"})
-	h.git(t, "tag", "-a", "v1.0.0", "-m", "x")
-	if err := os.Symlink("/etc/hostname", filepath.Join(h.dir, "acme", "shop.git", "link")); err != nil {
+	first := h.Commit(map[string]string{"deploy/values.yaml": "replicas: 1\n", "deploy/clusters/a.yaml": "replicas: 2\n", "chart/Chart.yaml": "name: shop\n"})
+	h.Git("tag", "-a", "v1.0.0", "-m", "x")
+	if err := os.Symlink("/etc/hostname", filepath.Join(h.Dir(), "link")); err != nil {
 		t.Fatal(err)
 	}
-	second := h.commit(t, map[string]string{"deploy/values.yaml": "replicas: 3\n"})
+	second := h.Commit(map[string]string{"deploy/values.yaml": "replicas: 3\n"})
 
 	s, err := git.Fetch(t.Context(), h.url(), "refs/heads/main", git.Credential{})
 	if err != nil {
@@ -141,7 +101,7 @@ func TestADirectoryThatIsTooLarge(t *testing.T) {
 		fits[fmt.Sprint("fits/", n)] = large[fmt.Sprint("large/", n)]
 	}
 	for _, files := range []map[string]string{many, large, fits, {"huge/one": strings.Repeat("x", 1<<20+1)}} {
-		h.commit(t, files)
+		h.Commit(files)
 	}
 	s, err := git.Fetch(t.Context(), h.url(), "refs/heads/main", git.Credential{})
 	if err != nil {
@@ -156,7 +116,7 @@ func TestADirectoryThatIsTooLarge(t *testing.T) {
 
 func TestFetchRefused(t *testing.T) {
 	h := newHost(t)
-	h.commit(t, map[string]string{"a": "b"})
+	h.Commit(map[string]string{"a": "b"})
 	if _, err := git.Fetch(t.Context(), h.url(), "refs/heads/none", git.Credential{}); !problem.Is(err, "source-ref-missing") {
 		t.Errorf("no branch: %v", err)
 	}
@@ -183,7 +143,7 @@ func TestFetchRefused(t *testing.T) {
 // A pack of a few kilobytes that unpacks to more than a function has.
 func TestFetchOfABomb(t *testing.T) {
 	h := newHost(t)
-	h.commit(t, map[string]string{"zeros": strings.Repeat("\x00", 128<<20+1)})
+	h.Commit(map[string]string{"zeros": strings.Repeat("\x00", 128<<20+1)})
 	if _, err := git.Fetch(t.Context(), h.url(), "refs/heads/main", git.Credential{}); !problem.Is(err, "source-too-large") {
 		t.Errorf("a bomb: %v", err)
 	}
