@@ -81,7 +81,10 @@ func (h handler) deleteCredential(ctx context.Context, c cluster.Cluster) {
 
 // bare refuses to forget a cluster that still has releases, the relay's among them: nobody could remove them any more.
 func (h handler) bare(ctx context.Context, c cluster.Cluster) error {
-	if c.RelaySetup.Stands() && c.GroupID == "" {
+	if c.GroupID != "" {
+		return nil // it is refused as a member
+	}
+	if c.RelaySetup.Stands() {
 		return problem.Conflict("cluster-has-relay", "the cluster still has its relay, which would report for ever to a cluster that is gone").
 			Try("remove it first: swell cluster relay remove %s; force=true leaves it on a cluster that is dead", c.Name)
 	}
@@ -89,7 +92,7 @@ func (h handler) bare(ctx context.Context, c cluster.Cluster) error {
 	if err != nil {
 		return fmt.Errorf("listing the releases of cluster %s: %w", c.Name, err)
 	}
-	if len(releases) > 0 && c.GroupID == "" {
+	if len(releases) > 0 {
 		return problem.Conflict("cluster-has-releases", "the cluster still has %d releases that Swell made", len(releases)).
 			Try("wait for the run that removes them, or delete their deployments; force=true forgets them with a cluster that is dead")
 	}

@@ -27,8 +27,8 @@ func (h handler) missed(ctx context.Context, rel release.Release, d deployment.D
 	if err != nil && !problem.Is(err, "run-not-found") {
 		return false, err
 	}
-	if stopped := r.CancelRequested || r.Phase == run.Reverting; stopped || !rel.MayCatchUp(d.Generation) {
+	if stopped := r.CancelRequested || r.Phase == run.Reverting; stopped || rel.Desired.RunID != rel.CatchUp.RunID {
 		return false, h.store.ClearCatchUp(ctx, rel.Key, rel.CatchUp.RunID)
 	}
-	return true, nil
+	return rel.MayCatchUp(d.Generation), nil // of a newer generation it may have to, should that be withdrawn
 }

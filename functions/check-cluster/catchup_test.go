@@ -16,6 +16,24 @@ func (m *memory) MarkClusterUnreachable(context.Context, string, string, string,
 	return nil
 }
 
+// A newer generation may yet be withdrawn: what the release missed is not forgotten for it.
+func TestWhatWasMissedOutlivesANewerGeneration(t *testing.T) {
+	m, h := newCluster(t, deployment.Detect)
+	m.look(t, h)
+	m.keep(2, 1, "Upgrade complete")
+	m.miss(1)
+	m.deployment.Generation = 2
+	m.look(t, h)
+	if len(m.started) > 0 || m.release.CatchUp == nil {
+		t.Fatalf("while a newer one waits: started %+v, missed %+v", m.started, m.release.CatchUp)
+	}
+	m.deployment.Generation = 1
+	m.look(t, h)
+	if len(m.started) != 1 || m.started[0].Actor != "catch-up" {
+		t.Errorf("when that was withdrawn: started %+v", m.started)
+	}
+}
+
 // A cluster that is away for a day starts nothing, whatever it misses; it gets one run when it is back, and no second beside it.
 func TestADayAwayIsCaughtUpByOneRun(t *testing.T) {
 	m, h := newCluster(t, deployment.Detect)

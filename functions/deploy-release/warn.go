@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/swell-sh/swell/shared/excerpt"
 )
 
 const maxWarning = 2000 // bytes of what a target is warned of
@@ -17,10 +19,7 @@ func (v verb) warn(ctx context.Context, warnings []string) error {
 	ctx = context.WithoutCancel(ctx)
 	t, err := v.store.FindTarget(ctx, v.entry.Key.Org, v.run.ID, v.entry.ClusterID)
 	if err == nil {
-		t.LeftBehind, t.Warning = true, strings.Join(warnings, "; ")
-		if len(t.Warning) > maxWarning {
-			t.Warning = strings.ToValidUTF8(t.Warning[:maxWarning], "") + "…"
-		}
+		t.LeftBehind, t.Warning = true, excerpt.Of(strings.Join(warnings, "; "), maxWarning)
 		err = v.store.UpdateTarget(ctx, v.entry.Key.Org, v.run.ID, t)
 	}
 	if err != nil {

@@ -46,7 +46,7 @@ const (
 func bodyOf(r *http.Request, most int64) ([]byte, error) {
 	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, problem.TooLarge("body-too-large", "the body is over %d MiB", most>>20).Try("send less at once; the next push brings all of it")
+		return nil, problem.TooLarge("body-too-large", "the body is over %d MiB", most>>20).Try("send %d MiB at most", most>>20)
 	}
 	if err != nil {
 		return nil, problem.Malformed("body-unreadable", "the body ended before it was complete").Try("send it again")

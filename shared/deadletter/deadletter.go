@@ -163,10 +163,11 @@ func (i *Installation) Redrive(ctx context.Context, q Queue) (done Redriven, err
 		if err != nil || len(messages) == 0 {
 			return done, err
 		}
+		messages = slices.DeleteFunc(messages, func(m types.Message) bool { return left[aws.ToString(m.MessageId)] })
+		if len(messages) == 0 {
+			return done, nil // all of them were seen before
+		}
 		for _, m := range messages {
-			if left[aws.ToString(m.MessageId)] {
-				return done, nil // it was seen before: that was all
-			}
 			err := i.handOn(ctx, source, m)
 			if errors.Is(err, errNoRecord) {
 				left[aws.ToString(m.MessageId)], done.Left, done.Reason = true, done.Left+1, err.Error()

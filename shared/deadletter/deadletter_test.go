@@ -23,6 +23,7 @@ type stack struct {
 	feeds  map[string]string          // a queue's dead-letter queue
 	answer func(payload string) lambda.InvokeOutput
 	told   []string
+	soon   bool // what is received is there again at once, before the others
 }
 
 func (s *stack) ListQueues(context.Context, *sqs.ListQueuesInput, ...func(*sqs.Options)) (*sqs.ListQueuesOutput, error) {
@@ -46,6 +47,9 @@ func (s *stack) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, _
 	all := s.queues[*in.QueueUrl]
 	n := min(2, len(all))
 	given := slices.Clone(all[:n])
+	if s.soon {
+		return &sqs.ReceiveMessageOutput{Messages: given}, nil
+	}
 	s.queues[*in.QueueUrl] = append(slices.Clone(all[n:]), given...)
 	return &sqs.ReceiveMessageOutput{Messages: given}, nil
 }
@@ -132,6 +136,17 @@ func TestRedriveRecords(t *testing.T) {
 				t.Errorf("%+v, %d stay, told %v", done, len(s.queues["dead"]), s.told)
 			}
 		})
+	}
+}
+
+// What cannot be handed on comes back before the others, where handing on takes longer than it is hidden.
+func TestRedriveGoesPastWhatComesBack(t *testing.T) {
+	s := &stack{queues: map[string][]types.Message{}, soon: true, answer: func(string) lambda.InvokeOutput {
+		return lambda.InvokeOutput{Payload: []byte(`{"batchItemFailures": []}`)}
+	}}
+	s.put("dead", gaveUp, letter(t, 1), letter(t, 2), letter(t, 3))
+	if done, err := s.redrive(t); err != nil || done.Moved != 3 || done.Left != 1 {
+		t.Errorf("%+v, %v", done, err)
 	}
 }
 

@@ -3,7 +3,8 @@ package deadletter
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+
+	"github.com/swell-sh/swell/shared/excerpt"
 )
 
 // Letter is a record of the table's stream that could not be read, and why. publish-events writes it; Redrive hands the record to that function again.
@@ -34,8 +35,6 @@ func reason(body string) string {
 		return fmt.Sprintf("receiver %s did not take %s; swell receiver show %s says why", l.Receiver, l.Detail.Type, l.Receiver)
 	case l.RequestContext.Condition != "":
 		return "Lambda gave up: " + l.RequestContext.Condition
-	case len(body) > 200:
-		return strings.ToValidUTF8(body[:200], "") + "…"
 	}
-	return body
+	return excerpt.Of(body, 200)
 }

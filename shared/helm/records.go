@@ -21,6 +21,7 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/release"
 )
 
@@ -346,7 +347,7 @@ func (r *records) Delete(key string) (*helmrelease.Release, error) {
 }
 
 func (r *records) encode(rel *helmrelease.Release, limit int) ([]byte, error) {
-	rel.Info.Description = clip(rel.Info.Description, maxDescription)
+	rel.Info.Description = excerpt.Of(rel.Info.Description, maxDescription)
 	data, err := encodeRecord(rel)
 	if err != nil {
 		return nil, err
@@ -415,12 +416,4 @@ func userLabels(all map[string]string) map[string]string {
 		}
 	}
 	return users
-}
-
-// clip shortens s to about n bytes.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }

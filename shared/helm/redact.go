@@ -3,6 +3,7 @@ package helm
 import (
 	"strings"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/mask"
 )
 
@@ -17,5 +18,5 @@ func newRedactor(values map[string]any, keep ...string) redactor {
 
 // text is s without values, on one line, and short.
 func (r redactor) text(s string) string {
-	return clip(strings.Join(strings.Fields(r.Hide(s)), " "), maxCause)
+	return excerpt.Of(strings.Join(strings.Fields(r.Hide(s)), " "), maxCause)
 }

@@ -72,7 +72,7 @@ func ofPod(ctx context.Context, pods typedcorev1.PodInterface, pod corev1.Pod) s
 		if end := s.State.Terminated; end != nil && end.ExitCode != 0 {
 			fmt.Fprintf(&b, "; container %s ended with code %d", s.Name, end.ExitCode)
 			if end.Message != "" {
-				b.WriteString(": " + clip(strings.TrimSpace(end.Message), endBytes))
+				b.WriteString(": " + excerpt.Of(strings.TrimSpace(end.Message), endBytes))
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package mask
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,8 +19,7 @@ type Redactor struct {
 func NewRedactor(values map[string]any, keep ...string) Redactor {
 	var r Redactor
 	r.add(values, keep)
-	slices.SortFunc(r.values, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	r.values = slices.Compact(r.values)
+	r.values = sorted(r.values)
 	return r
 }
 

@@ -90,7 +90,7 @@ type short struct {
 	registry *url.URL
 }
 
-// inTheClear is a challenge that names a token service over plain http.
+// inTheClear is a challenge that names a token service over plain http. The library refuses it as well, but by an error that would be taken for passing.
 var inTheClear = regexp.MustCompile(`(?i)\brealm="?http:`)
 
 func (s short) RoundTrip(r *http.Request) (*http.Response, error) {

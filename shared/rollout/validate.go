@@ -9,7 +9,7 @@ import (
 	"github.com/swell-sh/swell/shared/problem"
 )
 
-// The bounds of a roll-out. A bake is bounded so that a run ends: its machine may live for 30 days.
+// The bounds of a roll-out. A run's machine may live for 30 days, and bakes leave five of them; what gates and the targets themselves take is not counted.
 const (
 	MaxWaves            = 20
 	MaxBake             = 24 * time.Hour

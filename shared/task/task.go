@@ -4,12 +4,12 @@ package task
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/swell-sh/swell/shared/excerpt"
 	"github.com/swell-sh/swell/shared/id"
 	"github.com/swell-sh/swell/shared/run"
 	"github.com/swell-sh/swell/shared/taskerr"
@@ -42,10 +42,7 @@ func Expose[I, O any](log *slog.Logger, h Handler[I, O]) Handler[I, O] {
 
 // message begins with the code, so that whoever catches the error can tell it from the text.
 func message(err error) string {
-	code, text := taskerr.CodeOf(err), taskerr.CauseOf(err)
-	if len(text) > maxCause {
-		text = strings.ToValidUTF8(text[:maxCause], "") + "…"
-	}
+	code, text := taskerr.CodeOf(err), excerpt.Of(taskerr.CauseOf(err), maxCause)
 	if len(text) > len(code)+2 && text[:len(code)+2] == code+": " {
 		return text
 	}

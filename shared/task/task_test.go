@@ -36,7 +36,7 @@ func TestExpose(t *testing.T) {
 		"a final one":       {taskerr.Failed("hook-timeout", "Job migrate"), "TargetFailed", "hook-timeout: Job migrate", "hook-timeout", "ERROR"},
 		"a problem":         {problem.Conflict("release-claimed", "taken").At("releaseName"), "TargetFailed", "release-claimed: taken", "release-claimed", "ERROR"},
 		"anything else":     {errors.New("boom"), "Internal", "internal: boom", "internal", "ERROR"},
-		"one of many words": {errors.New(long), "Internal", "internal: " + long[:4000] + "…", "internal", "ERROR"},
+		"one of many words": {errors.New(long), "Internal", "internal: " + long[:3996] + "…", "internal", "ERROR"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

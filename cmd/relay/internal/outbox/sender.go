@@ -69,18 +69,22 @@ func (s *Sender) Run(ctx context.Context) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	s.limit = maxReports
-	failures := 0
+	failures, refused := 0, 0 // in a row
 	for ctx.Err() == nil {
 		if failures == 0 && !s.await(ctx) {
 			return
 		}
 		err := s.deliver(ctx, client)
 		if err == nil {
-			failures = 0
+			failures, refused = 0, 0
 			continue
 		}
-		failures++
-		pause := backoff(failures, err)
+		failures, refused = failures+1, refused+1
+		var said answer
+		if !errors.As(err, &said) || said.status != http.StatusUnauthorized {
+			refused = 0
+		}
+		pause := backoff(failures, refused, said.after)
 		if ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "delivering reports; trying again", "in", pause.String(), "held", s.Outbox.Len(), "error", err.Error())
 		}
@@ -214,19 +218,16 @@ func retryAfter(text string, date time.Time) time.Duration {
 
 // backoff doubles from one second to one minute, or to a heartbeat where the key was refused for long, by half of it at random, and is no shorter than
 // the server asked for. A clock that was put right is tried with at once.
-func backoff(failures int, err error) time.Duration {
-	var said answer
+func backoff(failures, refused int, asked time.Duration) time.Duration {
 	most := maxBackoff
-	if errors.As(err, &said) && said.status == http.StatusUnauthorized {
-		if failures == 1 {
-			return 0
-		}
-		if failures > stranger {
-			most = relay.Heartbeat
-		}
+	switch {
+	case refused == 1:
+		return 0
+	case refused > stranger:
+		most = relay.Heartbeat
 	}
 	full := min(firstBackoff<<min(failures-1, 10), most)
-	return max(full/2+rand.N(full/2), said.after) //nolint:gosec // jitter needs no secret
+	return max(full/2+rand.N(full/2), asked) //nolint:gosec // jitter needs no secret
 }
 
 // sleep waits, and says whether it could.

@@ -261,6 +261,28 @@ func TestForgotten(t *testing.T) {
 	})
 }
 
+// A clock that is wrong costs no time after a long outage either: the refusal is the first.
+func TestClockIsWrongAfterAnOutage(t *testing.T) {
+	began := time.Time{}
+	s := &swell{ahead: 7 * time.Minute}
+	s.fault = func(int) (*http.Response, error) {
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began) < 3*time.Hour {
+			return nil, errors.New("no route to host")
+		}
+		return nil, nil
+	}
+	run(t, s, false, func(box *outbox.Outbox) {
+		box.Add(report("w", relay.Complete))
+		time.Sleep(3*time.Hour + 70*time.Second)
+		if len(s.facts) != 1 {
+			t.Errorf("%d facts a minute after the outage", len(s.facts))
+		}
+	})
+}
+
 // A report that the server does not take holds up no other.
 func TestPoison(t *testing.T) {
 	s := &swell{}
