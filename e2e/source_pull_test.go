@@ -49,7 +49,7 @@ func newGitHub(t *testing.T) *gitHub {
 			h.api(w, r, path)
 			return
 		}
-		h.Repository.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	}))
 	t.Cleanup(h.Close)
 	h.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Server.Certificate().Raw}))

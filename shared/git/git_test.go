@@ -34,7 +34,7 @@ func newHost(t *testing.T) *host {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		h.Repository.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	}))
 	t.Cleanup(h.Close)
 	policy, err := netguard.Parse("127.0.0.0/8")
